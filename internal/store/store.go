@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -121,4 +122,27 @@ func translate(err error, noun string) error {
 func violates(err error, constraint string) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pg.ConstraintName == constraint
+}
+
+// AwaitSchema waits until the database answers, and fails where its control
+// schema is older than the version that this build needs.
+func (db *DB) AwaitSchema(ctx context.Context, version int64, log *slog.Logger) error {
+	for {
+		call, cancel := context.WithTimeout(ctx, 5*time.Second)
+		there, err := db.SchemaVersion(call)
+		cancel()
+		switch {
+		case err == nil && there >= version:
+			return nil
+		case err == nil:
+			return fault.New(fault.Conflict,
+				"the control schema is at version %d, this build needs %d: run `wosool migrate` first", there, version)
+		}
+		log.WarnContext(ctx, "postgres does not answer; the start goes on when it does", "error", err)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for PostgreSQL: %w", ctx.Err())
+		case <-time.After(time.Second):
+		}
+	}
 }

@@ -77,6 +77,16 @@ func NewClients(reg prometheus.Registerer) *Clients {
 // New returns a client for one provider. timeout bounds a whole call. Redirects
 // are never followed: a token goes only where it was sent.
 func (c *Clients) New(provider string, timeout time.Duration) *http.Client {
+	return c.build(provider, timeout, false)
+}
+
+// NewOnce is New for calls that must never be sent twice: each has a connection
+// of its own, so that none meets one that the other side has just closed.
+func (c *Clients) NewOnce(provider string, timeout time.Duration) *http.Client {
+	return c.build(provider, timeout, true)
+}
+
+func (c *Clients) build(provider string, timeout time.Duration, once bool) *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Client{
 		Timeout: timeout,
@@ -91,7 +101,8 @@ func (c *Clients) New(provider string, timeout time.Duration) *http.Client {
 			MaxIdleConnsPerHost:   16,
 			MaxConnsPerHost:       64,
 			IdleConnTimeout:       60 * time.Second,
-			ForceAttemptHTTP2:     true,
+			ForceAttemptHTTP2:     !once,
+			DisableKeepAlives:     once,
 		}},
 	}
 }

@@ -18,13 +18,11 @@ const leaderName = "worker"
 // lead runs the loops while this process holds the leader's lease.
 func (w *Worker) lead(ctx context.Context) {
 	holder := uuid.New()
-	var loops sync.WaitGroup
-	var stop context.CancelFunc
+	var stop func()     // ends the loops; nil while another process leads
 	ended := time.Now() // when the lease is over by our own clock
 	quit := func() {
 		if stop != nil {
 			stop()
-			loops.Wait()
 			stop = nil
 		}
 	}
@@ -39,9 +37,7 @@ func (w *Worker) lead(ctx context.Context) {
 			ended = asked.Add(w.Intervals.LeaderLease)
 			if stop == nil {
 				w.Log.InfoContext(ctx, "this worker leads")
-				var leading context.Context
-				leading, stop = context.WithCancel(ctx)
-				w.startLoops(leading, &loops)
+				stop = w.startLoops(ctx)
 			}
 		case err == nil, time.Now().After(ended.Add(-w.Intervals.LeaderRenew)):
 			quit()
@@ -60,11 +56,18 @@ func (w *Worker) lead(ctx context.Context) {
 	}
 }
 
-func (w *Worker) startLoops(ctx context.Context, loops *sync.WaitGroup) {
+// startLoops starts the leader's loops; stop ends them and waits for that.
+func (w *Worker) startLoops(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var loops sync.WaitGroup
 	s := &sweeper{Worker: w}
 	loops.Go(func() { w.every(ctx, "sweep", w.Intervals.Sweep, s.round) })
 	loops.Go(func() { w.every(ctx, "schedule", w.Intervals.Schedule, w.schedule) })
 	loops.Go(func() { w.every(ctx, "prune", w.Intervals.Prune, w.prune) })
+	return func() {
+		cancel()
+		loops.Wait()
+	}
 }
 
 // every runs round at once and then again and again; what fails is told and

@@ -29,7 +29,8 @@ CREATE TABLE tenants (
     lifecycle_at          timestamptz,
     store                 jsonb,
     plan                  text,
-    plan_at               timestamptz, -- created_at of the event that named the plan
+    app_plan              text,        -- what the merchant has of us at Salla's app store
+    app_plan_at           timestamptz, -- created_at of the event that said so
     created_at            timestamptz NOT NULL DEFAULT now(),
     updated_at            timestamptz NOT NULL DEFAULT now(),
     ready_at              timestamptz,
@@ -266,6 +267,7 @@ CREATE TABLE streams (
     CONSTRAINT streams_run_key UNIQUE (run_id, resource, pass)
 );
 CREATE INDEX streams_tenant_id_idx ON streams (tenant_id);
+CREATE INDEX streams_open_idx ON streams (run_id) WHERE finished_at IS NULL;
 
 CREATE TABLE pages (
     id             uuid PRIMARY KEY,

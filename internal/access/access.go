@@ -1,0 +1,101 @@
+// Package access is how the domain reaches what belongs to one tenant: Salla by
+// its grant and within its budget, and its database by its own role. There is no
+// other way to either.
+package access
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/wosool/wosool/internal/budget"
+	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/salla"
+	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/internal/tenantdb"
+	"github.com/wosool/wosool/internal/vault"
+)
+
+// Access reaches Salla and the databases of tenants. All fields are required.
+type Access struct {
+	DB     *store.DB
+	Vault  *vault.Vault
+	Keys   *vault.Keys
+	Budget *budget.Budget
+	Pools  *tenantdb.Pools
+	APIURL string       // of Salla's merchant API
+	HTTP   *http.Client // for Salla
+}
+
+// Do makes one call to Salla as a tenant: fn gets a client that holds the
+// tenant's token and makes exactly one call with it. Where the budget is used up,
+// or Salla says so, it returns a *fault.Wait; so it does where the grant is
+// parked. A token that Salla refuses is renewed once, and fn called again.
+func (a *Access) Do(
+	ctx context.Context, tenantID uuid.UUID, merchant int64, class budget.Class,
+	fn func(ctx context.Context, c *salla.Client) error,
+) error {
+	if err := a.Budget.Take(ctx, merchant, class, 1); err != nil {
+		return err
+	}
+	customers := class.Customers()
+	err := a.Vault.Do(ctx, tenantID, func(ctx context.Context, token string) error {
+		return fn(ctx, a.client(ctx, merchant, customers, token))
+	})
+	if after, limited := salla.IsRateLimited(err); limited {
+		return fault.WaitUntil(time.Now().Add(max(after, time.Second)), "Salla's limit of requests")
+	}
+	return err
+}
+
+// As returns a client for a token that is not stored (yet): to ask whether a
+// grant lives. No budget is taken.
+func (a *Access) As(token string) *salla.Client {
+	return &salla.Client{BaseURL: a.APIURL, HTTP: a.HTTP, Token: token}
+}
+
+func (a *Access) client(ctx context.Context, merchant int64, customers bool, token string) *salla.Client {
+	c := a.As(token)
+	c.Observe = func(l salla.Limits) {
+		if l.Known {
+			a.Budget.Observe(ctx, merchant, customers, l.Limit, l.Remaining, l.Reset, l.RetryAfter)
+		}
+	}
+	return c
+}
+
+// Open opens a tenant's database as the tenant's own role. The caller closes it.
+// A tenant that has none yet is fault.Conflict.
+func (a *Access) Open(ctx context.Context, tenantID uuid.UUID) (*tenantdb.DB, error) {
+	t, err := a.DB.Tenant(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	target, err := a.Target(t)
+	if err != nil {
+		return nil, err
+	}
+	return a.Pools.Open(ctx, target)
+}
+
+// Target gives where a tenant's database is and how its role signs in.
+func (a *Access) Target(t store.Tenant) (tenantdb.Target, error) {
+	if t.DatabaseServer == nil || t.DatabaseName == nil || t.DatabaseRole == nil {
+		return tenantdb.Target{}, fault.New(fault.Conflict, "the tenant has no database yet")
+	}
+	password, err := a.Keys.Open(t.DatabasePassword, PasswordAD(t.ID))
+	if err != nil {
+		return tenantdb.Target{}, fmt.Errorf("open the database password: %w", err)
+	}
+	return tenantdb.Target{
+		Server: *t.DatabaseServer, Database: *t.DatabaseName, Role: *t.DatabaseRole, Password: string(password),
+	}, nil
+}
+
+// PasswordAD is the associated data that a tenant's database password is sealed with.
+func PasswordAD(tenantID uuid.UUID) string {
+	return "tenant:" + tenantID.String() + ":database_password"
+}
