@@ -1,0 +1,50 @@
+# Everything works on a machine with Go, Node and make: servers and tools are
+# brought up or built on the way. ARGS are handed to the program that is run.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+services := scripts/services run
+tool := go tool -modfile=tools/go.mod
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build api, worker, wosool and sandbox into bin/
+	@go build -o bin/ ./cmd/...
+
+.PHONY: demo
+demo: build ## the whole of Wosool with three sandbox stores (ARGS="--once --json --rate=documented")
+	@exec $(services) -- ./bin/sandbox demo $(ARGS)
+
+.PHONY: test
+test: generated lint compiler ## all that CI runs: generated code, linters, tests with the race detector
+	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m $(ARGS) ./...
+
+.PHONY: test-short
+test-short: ## the tests without the race detector and without the long ones
+	@exec $(services) --fast -- go test -short $(ARGS) ./...
+
+.PHONY: lint
+lint: ## formatting, vet, import rules and the other linters of .golangci.yml
+	@exec $(tool) golangci-lint run --allow-parallel-runners $(LINT_ARGS)
+
+.PHONY: generate
+generate: ## generate code anew
+	@go generate ./...
+
+.PHONY: generated
+generated: # is the generated code that is committed what generate makes?
+	@scripts/check-generated
+
+.PHONY: compiler
+compiler: # the race detector needs one
+	@scripts/need-compiler
+
+.PHONY: clean
+clean: ## remove what was built
+	@rm -rf bin
