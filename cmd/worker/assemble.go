@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	asynqmetrics "github.com/hibiken/asynq/x/metrics"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/wosool/wosool/internal/access"
+	"github.com/wosool/wosool/internal/blueprint"
+	"github.com/wosool/wosool/internal/budget"
+	"github.com/wosool/wosool/internal/clerk"
+	"github.com/wosool/wosool/internal/config"
+	"github.com/wosool/wosool/internal/events"
+	"github.com/wosool/wosool/internal/imports"
+	"github.com/wosool/wosool/internal/provision"
+	"github.com/wosool/wosool/internal/salla"
+	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/internal/tasks"
+	"github.com/wosool/wosool/internal/telemetry"
+	"github.com/wosool/wosool/internal/tenantdb"
+	"github.com/wosool/wosool/internal/vault"
+	"github.com/wosool/wosool/internal/worker"
+)
+
+// providerTimeout bounds one call to an outside system.
+const providerTimeout = 20 * time.Second
+
+// assemble fills the worker: what each kind of task needs to be done. The
+// caller calls closeWorker when it has stopped.
+func assemble(
+	ctx context.Context, cfg config.Config, pool *pgxpool.Pool, rdb redis.UniversalClient,
+	registry *prometheus.Registry, log *slog.Logger,
+) (w *worker.Worker, closeWorker func(), err error) {
+	db := store.New(pool)
+	queue := tasks.NewEnqueuer(rdb)
+	ring := func(ctx context.Context, next []store.Task) {
+		for _, t := range next {
+			if err := queue.Wake(ctx, tasks.Ref(t)); err != nil {
+				log.WarnContext(ctx, "could not enqueue; the sweeper will", "error", err)
+				return
+			}
+		}
+	}
+	keys, err := vault.OpenKeys(cfg.SecretKeyset.Reveal())
+	if err != nil {
+		return nil, nil, &config.Error{Problems: []string{fmt.Sprintf("SECRET_KEYSET is not valid: %v", err)}}
+	}
+	clients := telemetry.NewClients(registry)
+	grants := &vault.Vault{
+		DB: db, Keys: keys, Log: log, CallTimeout: cfg.RefreshDeadline, Enqueue: ring,
+		OAuth: &salla.OAuth{
+			AccountsURL: cfg.SallaAccountsURL, ClientID: cfg.SallaClientID, ClientSecret: cfg.SallaClientSecret.Reveal(),
+			HTTP: clients.NewOnce("salla-accounts", cfg.RefreshDeadline),
+		},
+	}
+	urls := make([]string, len(cfg.TenantDatabaseURLs))
+	for i, u := range cfg.TenantDatabaseURLs {
+		urls[i] = u.Reveal()
+	}
+	servers, err := tenantdb.NewServers(ctx, urls, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	pools := tenantdb.NewPools(servers, cfg.TenantConnections, log)
+	reach := &access.Access{
+		DB: db, Vault: grants, Keys: keys, Budget: budget.New(rdb), Pools: pools,
+		APIURL: cfg.SallaAPIURL, HTTP: clients.New("salla", providerTimeout),
+	}
+	importer := &imports.Importer{DB: db, Access: reach, Open: reach.Open, Log: log}
+	applier := &events.Applier{
+		DB: db, Keys: keys, Vault: grants, Log: log, Enqueue: ring, ClerkInstance: cfg.ClerkInstanceID,
+		Follows: imports.Follows,
+		Probe: func(ctx context.Context, token string) error {
+			_, err := reach.As(token).StoreInfo(ctx)
+			return err
+		},
+		Store: func(ctx context.Context, e events.Live) ([]store.Want, error) {
+			return importer.ApplyEvent(ctx, imports.LiveEvent(e))
+		},
+	}
+	provisioner := &provision.Provisioner{
+		DB: db, Access: reach, Servers: servers, Keys: keys, Log: log,
+		Clerk: &clerk.Client{
+			BaseURL: cfg.ClerkAPIURL, Key: cfg.ClerkSecretKey.Reveal(), HTTP: clients.New("clerk", providerTimeout),
+		},
+		PublicURL: cfg.PublicURL, Strategy: cfg.SallaWebhookStrategy, Secret: cfg.SallaWebhookSecrets[0].Reveal(),
+	}
+	if err := registry.Register(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(rdb))); err != nil {
+		return nil, nil, fmt.Errorf("register the lanes' metrics: %w", err)
+	}
+	w = &worker.Worker{
+		DB: db, Redis: rdb, Queue: queue, Servers: servers.Names(), Model: blueprint.ModelVersion,
+		Retention: cfg.EventRetention, Intervals: cfg.Intervals,
+		Concurrency: cfg.WorkerConcurrency, Lanes: cfg.WorkerLanes, Metrics: registry, Log: log,
+		Handlers: worker.Handlers{
+			ProvisionTenant: worker.Handler{Run: provisioner.Run, GiveUp: provisioner.GiveUp},
+			SuspendTenant:   worker.Handler{Run: provisioner.Suspend},
+			ResumeTenant:    worker.Handler{Run: provisioner.Resume},
+			BootstrapSchema: worker.Handler{Run: provisioner.Bootstrap},
+			RefreshToken:    worker.Handler{Run: grants.Refresh},
+			ApplyEvent:      worker.Handler{Run: applier.Apply, GiveUp: applier.GiveUp},
+			StartImport:     worker.Handler{Run: importer.Start, GiveUp: importer.GiveUpRun},
+			ImportPage:      worker.Handler{Run: importer.Page, GiveUp: importer.GiveUpPage},
+			FinishImport:    worker.Handler{Run: importer.Finish, GiveUp: importer.GiveUpRun},
+			ReadEntity:      worker.Handler{Run: importer.Read},
+		},
+	}
+	return w, func() {
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.RefreshDeadline)
+		defer cancel()
+		if err := grants.Drain(drain); err != nil {
+			log.WarnContext(ctx, "a refresh was cut off; its outcome is unknown", "error", err)
+		}
+		pools.Close()
+	}, nil
+}
