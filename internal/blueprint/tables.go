@@ -43,8 +43,11 @@ func standards() []standard {
 			{Name: "registeredAt", Type: DateTime, Label: "Registered At"},
 		}},
 		{"opportunity", "opportunities", []Field{
-			text("name", "Name"), {Name: "amount", Type: Number, Label: "Amount"}, text("currency", "Currency"),
-			text("stage", "Stage"), {Name: "closeDate", Type: DateTime, Label: "Close Date"},
+			text("name", "Name"),
+			{Name: "amount", Type: Number, Label: "Amount"},
+			text("currency", "Currency"),
+			text("stage", "Stage"),
+			{Name: "closeDate", Type: DateTime, Label: "Close Date"},
 			{Name: "sallaCartId", Type: Text, Label: "Salla Cart ID", Unique: true},
 		}},
 		{"workflow", "workflows", []Field{text("name", "Name")}},

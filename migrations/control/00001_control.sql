@@ -260,6 +260,7 @@ CREATE TABLE streams (
     imported      bigint NOT NULL DEFAULT 0,
     unchanged     bigint NOT NULL DEFAULT 0,
     rejected      bigint NOT NULL DEFAULT 0,
+    deleted       bigint NOT NULL DEFAULT 0,   -- records that the list itself calls deleted
     total_before  bigint,
     total_after   bigint,
     started_at    timestamptz NOT NULL DEFAULT now(),

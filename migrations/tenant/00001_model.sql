@@ -214,7 +214,7 @@ CREATE TABLE salla_orders (
 CREATE UNIQUE INDEX salla_orders_order_id_key ON salla_orders (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX salla_orders_person_id_idx ON salla_orders (person_id);
 CREATE INDEX salla_orders_salla_customer_id_idx ON salla_orders (salla_customer_id);
-CREATE INDEX salla_orders_placed_at_idx ON salla_orders (placed_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX salla_orders_placed_at_idx ON salla_orders (placed_at, id);
 CREATE INDEX salla_orders_deleted_at_idx ON salla_orders (deleted_at) WHERE deleted_at IS NOT NULL;
 
 -- Which orders an order.refunded event was seen for: a fact of no document, kept
@@ -280,7 +280,7 @@ CREATE TABLE opportunities (
 CREATE UNIQUE INDEX opportunities_salla_order_id_key ON opportunities (salla_order_id) WHERE salla_order_id IS NOT NULL;
 CREATE UNIQUE INDEX opportunities_salla_cart_id_key ON opportunities (salla_cart_id) WHERE salla_cart_id IS NOT NULL;
 CREATE INDEX opportunities_person_id_idx ON opportunities (person_id);
-CREATE INDEX opportunities_stage_idx ON opportunities (stage, id) WHERE deleted_at IS NULL;
+CREATE INDEX opportunities_stage_idx ON opportunities (stage, id);
 
 CREATE TABLE workflow_executions (
     id             uuid PRIMARY KEY DEFAULT uuid_v7(),
@@ -475,4 +475,4 @@ CREATE TABLE rejects (
     redriven_at timestamptz,
     CONSTRAINT rejects_run_resource_key_key UNIQUE (run, resource, key)
 );
-CREATE INDEX rejects_open_idx ON rejects (resource, id) WHERE redriven_at IS NULL;
+CREATE INDEX rejects_open_idx ON rejects (resource, key) WHERE redriven_at IS NULL;
