@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/wosool/wosool/internal/blueprint"
 	"github.com/wosool/wosool/internal/config"
@@ -35,6 +36,10 @@ func (migrateCmd) Run(ctx context.Context, a *app) error {
 	}
 	db, err := a.database(ctx, cfg)
 	if err != nil {
+		return err
+	}
+	// Before the first delivery: later partitions are made long before their day.
+	if err := db.EnsurePartitions(ctx, time.Now()); err != nil {
 		return err
 	}
 	control := a.pool.Config().ConnConfig

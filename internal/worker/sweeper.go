@@ -46,7 +46,11 @@ func (s *sweeper) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.ring(ctx, events, reads)
+	tenants, err := s.DB.SweepTenants(ctx, sweepLimit)
+	if err != nil {
+		return err
+	}
+	return s.ring(ctx, events, reads, tenants)
 }
 
 // refill enqueues every due row again after Redis lost everything.
