@@ -6,12 +6,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hibiken/asynq"
 	asynqmetrics "github.com/hibiken/asynq/x/metrics"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
-
-	"github.com/hibiken/asynq"
 
 	"github.com/wosool/wosool/internal/access"
 	"github.com/wosool/wosool/internal/blueprint"

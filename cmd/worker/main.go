@@ -26,8 +26,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Getenv, os.Stderr))
+	code := run(ctx, os.Getenv, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
 // run is the whole process: 0 stopped as asked, 1 failed with a sentence, 2 the

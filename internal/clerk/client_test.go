@@ -44,24 +44,36 @@ func TestCalls(t *testing.T) {
 		want   string // method, path and query
 		body   string
 	}{
-		{"users by e-mail", func(c *clerk.Client) error { _, err := c.UsersByEmail(ctx, email); return err },
-			fixture(t, "users_list"), "GET /users?email_address=owner%2Bshop%40shop.example&limit=100", ""},
-		{"users by external id", func(c *clerk.Client) error { _, err := c.UsersByExternalID(ctx, "store:42"); return err },
-			fixture(t, "users_list"), "GET /users?external_id=store%3A42&limit=100", ""},
-		{"user", func(c *clerk.Client) error { _, err := c.User(ctx, userID); return err },
-			fixture(t, "user"), "GET /users/" + userID, ""},
-		{"create user", func(c *clerk.Client) error {
-			_, err := c.CreateUser(ctx, clerk.NewUser{
-				Email: email, FirstName: "Ada", ExternalID: "store:42", PrivateMetadata: clerk.Metadata{"store_id": "42"}, Reserved: true,
-			})
-			return err
-		}, fixture(t, "user"), "POST /users",
-			`{"email_address":["owner+shop@shop.example"],"first_name":"Ada","external_id":"store:42","private_metadata":{"store_id":"42"},"skip_password_requirement":true,"email_address_identification_status":["reserved"]}`},
+		{
+			"users by e-mail", func(c *clerk.Client) error { _, err := c.UsersByEmail(ctx, email); return err },
+			fixture(t, "users_list"), "GET /users?email_address=owner%2Bshop%40shop.example&limit=100", "",
+		},
+		{
+			"users by external id", func(c *clerk.Client) error { _, err := c.UsersByExternalID(ctx, "store:42"); return err },
+			fixture(t, "users_list"), "GET /users?external_id=store%3A42&limit=100", "",
+		},
+		{
+			"user", func(c *clerk.Client) error { _, err := c.User(ctx, userID); return err },
+			fixture(t, "user"), "GET /users/" + userID, "",
+		},
+		{
+			"create user", func(c *clerk.Client) error {
+				_, err := c.CreateUser(ctx, clerk.NewUser{
+					Email: email, FirstName: "Ada", ExternalID: "store:42", PrivateMetadata: clerk.Metadata{"store_id": "42"}, Reserved: true,
+				})
+				return err
+			}, fixture(t, "user"), "POST /users",
+			`{"email_address":["owner+shop@shop.example"],"first_name":"Ada","external_id":"store:42","private_metadata":{"store_id":"42"},"skip_password_requirement":true,"email_address_identification_status":["reserved"]}`,
+		},
 		{"delete user", func(c *clerk.Client) error { return c.DeleteUser(ctx, userID) }, deleted, "DELETE /users/" + userID, ""},
-		{"organizations by name", func(c *clerk.Client) error { _, err := c.OrganizationsByName(ctx, "متجر & co"); return err },
-			fixture(t, "organizations_list"), "GET /organizations?limit=100&offset=0&query=%D9%85%D8%AA%D8%AC%D8%B1+%26+co", ""},
-		{"organization", func(c *clerk.Client) error { _, err := c.Organization(ctx, orgID); return err },
-			fixture(t, "organization"), "GET /organizations/" + orgID, ""},
+		{
+			"organizations by name", func(c *clerk.Client) error { _, err := c.OrganizationsByName(ctx, "متجر & co"); return err },
+			fixture(t, "organizations_list"), "GET /organizations?limit=100&offset=0&query=%D9%85%D8%AA%D8%AC%D8%B1+%26+co", "",
+		},
+		{
+			"organization", func(c *clerk.Client) error { _, err := c.Organization(ctx, orgID); return err },
+			fixture(t, "organization"), "GET /organizations/" + orgID, "",
+		},
 		{"create organization", func(c *clerk.Client) error {
 			_, err := c.CreateOrganization(ctx, clerk.NewOrganization{Name: "Test Store", PrivateMetadata: clerk.Metadata{"store_id": "42"}})
 			return err
@@ -78,17 +90,21 @@ func TestCalls(t *testing.T) {
 			}
 			return err
 		}, `{"data":[` + fixture(t, "organization_membership") + `],"total_count":1}`, "GET /organizations/" + orgID + "/memberships?limit=100&offset=0&user_id=" + userID, ""},
-		{"members", func(c *clerk.Client) error { _, err := c.Members(ctx, orgID); return err },
-			`{"data":[],"total_count":0}`, "GET /organizations/" + orgID + "/memberships?limit=100&offset=0", ""},
+		{
+			"members", func(c *clerk.Client) error { _, err := c.Members(ctx, orgID); return err },
+			`{"data":[],"total_count":0}`, "GET /organizations/" + orgID + "/memberships?limit=100&offset=0", "",
+		},
 		{"create membership", func(c *clerk.Client) error {
 			_, err := c.CreateMembership(ctx, orgID, userID, clerk.RoleAdmin)
 			return err
 		}, fixture(t, "organization_membership"), "POST /organizations/" + orgID + "/memberships", `{"user_id":"` + userID + `","role":"org:admin"}`},
-		{"invite", func(c *clerk.Client) error {
-			_, err := c.Invite(ctx, orgID, email, clerk.RoleAdmin, "https://wosool.example", clerk.Metadata{"store_id": "42"})
-			return err
-		}, invitation, "POST /organizations/" + orgID + "/invitations",
-			`{"email_address":"owner+shop@shop.example","role":"org:admin","redirect_url":"https://wosool.example","private_metadata":{"store_id":"42"}}`},
+		{
+			"invite", func(c *clerk.Client) error {
+				_, err := c.Invite(ctx, orgID, email, clerk.RoleAdmin, "https://wosool.example", clerk.Metadata{"store_id": "42"})
+				return err
+			}, invitation, "POST /organizations/" + orgID + "/invitations",
+			`{"email_address":"owner+shop@shop.example","role":"org:admin","redirect_url":"https://wosool.example","private_metadata":{"store_id":"42"}}`,
+		},
 		{"invitations", func(c *clerk.Client) error {
 			got, err := c.Invitations(ctx, orgID)
 			if len(got) != 1 || got[0].Status != "pending" {

@@ -91,7 +91,11 @@ func TestVerifyWebhook(t *testing.T) {
 func TestWeakWebhookSecretsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, secrets := range [][]string{
-		nil, {""}, {"whsec_"}, {"whsec_c2hvcnQ="}, {"whsec_not base64!"},
+		nil,
+		{""},
+		{"whsec_"},
+		{"whsec_c2hvcnQ="},
+		{"whsec_not base64!"},
 		{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ""},
 	} {
 		if _, err := clerk.NewVerifier(secrets...); !errors.Is(err, fault.Invalid) || strings.Contains(err.Error(), "c2hv") {

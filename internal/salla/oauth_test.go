@@ -355,7 +355,7 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // listen serves raw connections until the test ends, and gives the address.
 func listen(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -159,7 +159,9 @@ func TestFlushAll(t *testing.T) {
 	s.install(merchant)
 	for range 3 {
 		s.awaitCalls(15)
-		redis.FlushAll(t.Context())
+		if err := redis.FlushAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	s.sandbox.ClearFaults()

@@ -184,8 +184,16 @@ func importPolicy() Policy {
 // payloads gives an empty payload of every kind.
 func payloads() []Payload {
 	return []Payload{
-		ProvisionTenant{}, SuspendTenant{}, ResumeTenant{}, BootstrapSchema{}, RefreshToken{},
-		ApplyEvent{}, StartImport{}, ImportPage{}, FinishImport{}, ReadEntity{},
+		ProvisionTenant{},
+		SuspendTenant{},
+		ResumeTenant{},
+		BootstrapSchema{},
+		RefreshToken{},
+		ApplyEvent{},
+		StartImport{},
+		ImportPage{},
+		FinishImport{},
+		ReadEntity{},
 	}
 }
 

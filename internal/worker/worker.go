@@ -141,11 +141,15 @@ func (w *Worker) watchRedis(ctx context.Context) {
 // asynqLogger hands Asynq's own messages to slog.
 type asynqLogger struct{ log *slog.Logger }
 
-func (l asynqLogger) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
-func (l asynqLogger) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
-func (l asynqLogger) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
-func (l asynqLogger) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+func (l asynqLogger) Debug(args ...any) { l.write(slog.LevelDebug, args) }
+func (l asynqLogger) Info(args ...any)  { l.write(slog.LevelInfo, args) }
+func (l asynqLogger) Warn(args ...any)  { l.write(slog.LevelWarn, args) }
+func (l asynqLogger) Error(args ...any) { l.write(slog.LevelError, args) }
 
 // Fatal never ends the process: Asynq calls it where it cannot go on with one
 // loop, and the others have work in hand.
-func (l asynqLogger) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+func (l asynqLogger) Fatal(args ...any) { l.write(slog.LevelError, args) }
+
+func (l asynqLogger) write(level slog.Level, args []any) {
+	l.log.Log(context.Background(), level, "asynq", "message", fmt.Sprint(args...))
+}
