@@ -1,0 +1,216 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/wosool/wosool/internal/fault"
+)
+
+// SweepReads lets imports and entity reads go on that nobody released: waits that
+// are over, windows with room, streams that have no page to go on with, runs whose
+// streams have all ended, and runs queued behind none. It works on at most limit
+// tenants, streams and runs a time.
+func (db *DB) SweepReads(ctx context.Context, limit int) ([]Task, error) {
+	var tasks []Task
+	for _, sweep := range []func(context.Context, int) ([]Task, error){
+		db.sweepWaits, db.sweepWindows, db.sweepStreams, db.sweepRuns, db.sweepQueued,
+	} {
+		more, err := sweep(ctx, limit)
+		tasks = append(tasks, more...)
+		if err != nil {
+			return tasks, err
+		}
+	}
+	return tasks, nil
+}
+
+// sweepWaits wakes the work of tenants that have nothing to wait for any more.
+func (db *DB) sweepWaits(ctx context.Context, limit int) ([]Task, error) {
+	return db.sweepEach(ctx, "find waits that are over", `
+		SELECT t.id
+		FROM tenants AS t
+		JOIN connections AS c ON c.id = t.id
+		WHERE t.status = 'ready' AND c.status IN ('active', 'refreshing')
+		  AND (EXISTS (SELECT FROM runs AS r WHERE r.tenant_id = t.id
+		               AND (r.status = 'waiting' OR (r.status IN ('pending', 'running') AND r.state = 'waiting')))
+		    OR EXISTS (SELECT FROM entity_reads AS e WHERE e.tenant_id = t.id AND e.state = 'waiting')
+		    OR EXISTS (SELECT FROM runs AS r JOIN pages AS p ON p.run_id = r.id
+		               WHERE r.tenant_id = t.id AND r.status = 'running' AND p.state = 'waiting'))
+		LIMIT $1`, limit,
+		func(tx pgx.Tx, tenantID uuid.UUID) ([]Task, error) {
+			usable, err := importable(ctx, tx, tenantID)
+			if err != nil || !usable {
+				return nil, err
+			}
+			return wakeTenantWork(ctx, tx, tenantID)
+		})
+}
+
+// sweepWindows releases what is held though its tenant's window has room.
+func (db *DB) sweepWindows(ctx context.Context, limit int) ([]Task, error) {
+	tasks, err := db.sweepEach(ctx, "find windows of reads", `
+		SELECT tenant_id
+		FROM entity_reads
+		WHERE state IN ('held', 'runnable')
+		GROUP BY tenant_id
+		HAVING count(*) FILTER (WHERE state = 'runnable') < $2 AND bool_or(state = 'held')
+		LIMIT $1`, limit,
+		func(tx pgx.Tx, tenantID uuid.UUID) ([]Task, error) { return releaseReads(ctx, tx, tenantID) }, readWindow)
+	if err != nil {
+		return tasks, err
+	}
+	pages, err := db.sweepEach(ctx, "find windows of pages", `
+		SELECT p.tenant_id
+		FROM pages AS p
+		JOIN runs AS r ON r.id = p.run_id
+		WHERE p.state IN ('held', 'runnable') AND r.status IN ('running', 'waiting')
+		GROUP BY p.tenant_id
+		HAVING count(*) FILTER (WHERE p.state = 'runnable') < $2 AND bool_or(p.state = 'held')
+		LIMIT $1`, limit,
+		func(tx pgx.Tx, tenantID uuid.UUID) ([]Task, error) { return releasePages(ctx, tx, tenantID) }, pageWindow)
+	return append(tasks, pages...), err
+}
+
+// sweepStreams gives a stream that has not ended, and has no page that is not
+// done, its next page.
+func (db *DB) sweepStreams(ctx context.Context, limit int) ([]Task, error) {
+	return db.sweepEach(ctx, "find streams without a page", `
+		SELECT s.id
+		FROM streams AS s
+		JOIN runs AS r ON r.id = s.run_id
+		WHERE r.status = 'running' AND s.finished_at IS NULL
+		  AND NOT EXISTS (SELECT FROM pages AS p WHERE p.stream_id = s.id AND p.state <> 'done')
+		LIMIT $1`, limit,
+		func(tx pgx.Tx, streamID uuid.UUID) ([]Task, error) {
+			var runID uuid.UUID
+			if err := tx.QueryRow(ctx, `SELECT run_id FROM streams WHERE id = $1`, streamID).Scan(&runID); err != nil {
+				return nil, translate(err, "stream")
+			}
+			run, err := lockRun(ctx, tx, runID)
+			if err != nil {
+				return nil, err
+			}
+			var seq int
+			var cursor string
+			err = tx.QueryRow(ctx, `
+				UPDATE streams AS s
+				SET next_seq = next_seq + 1
+				WHERE s.id = $1 AND s.finished_at IS NULL AND NOT s.exhausted
+				  AND NOT s.last_page BETWEEN 1 AND s.next_seq - 1
+				  AND NOT EXISTS (SELECT FROM pages AS p WHERE p.stream_id = s.id AND p.state <> 'done')
+				RETURNING s.next_seq - 1, CASE WHEN s.last_page > 0 THEN '' ELSE s.cursor END`, streamID).Scan(&seq, &cursor)
+			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+				return nil, fmt.Errorf("go on with a stream: %w", err)
+			}
+			if err == nil {
+				if err := addPage(ctx, tx, run, streamID, seq, cursor); err != nil {
+					return nil, err
+				}
+			}
+			return settlePages(ctx, tx, run, streamID)
+		})
+}
+
+// sweepRuns gives runs whose streams have all ended to import:finish.
+func (db *DB) sweepRuns(ctx context.Context, limit int) ([]Task, error) {
+	return db.sweepEach(ctx, "find runs that have ended", `
+		SELECT r.id
+		FROM runs AS r
+		WHERE r.status = 'running' AND r.state = 'done'
+		  AND NOT EXISTS (SELECT FROM streams AS s WHERE s.run_id = r.id AND s.finished_at IS NULL)
+		LIMIT $1`, limit,
+		func(tx pgx.Tx, runID uuid.UUID) ([]Task, error) {
+			run, err := lockRun(ctx, tx, runID)
+			if err != nil || run.Status != "running" {
+				return nil, err
+			}
+			var idle bool
+			if err := tx.QueryRow(ctx, `SELECT state = 'done' FROM runs WHERE id = $1`, runID).Scan(&idle); err != nil || !idle {
+				return nil, translate(err, "run")
+			}
+			return finishIfEnded(ctx, tx, run)
+		})
+}
+
+// sweepQueued starts queued runs that wait behind none.
+func (db *DB) sweepQueued(ctx context.Context, limit int) ([]Task, error) {
+	return db.sweepEach(ctx, "find queued runs", `
+		SELECT q.tenant_id
+		FROM runs AS q
+		WHERE q.status = 'pending' AND q.state = 'held'
+		  AND NOT EXISTS (
+			SELECT FROM runs AS o
+			WHERE o.tenant_id = q.tenant_id
+			  AND (o.status IN ('running', 'waiting', 'paused') OR (o.status = 'pending' AND o.state <> 'held'))
+		  )
+		LIMIT $1`, limit,
+		func(tx pgx.Tx, tenantID uuid.UUID) ([]Task, error) { return releaseQueued(ctx, tx, tenantID) })
+}
+
+// ReconcileDue opens a reconcile for each ready tenant whose last run is older
+// than every, and the initial run of a ready tenant that never had one.
+func (db *DB) ReconcileDue(ctx context.Context, every time.Duration, limit int) ([]Task, error) {
+	return db.sweepEach(ctx, "find tenants to reconcile", `
+		SELECT t.id
+		FROM tenants AS t
+		JOIN connections AS c ON c.id = t.id
+		WHERE t.status = 'ready' AND c.status IN ('active', 'refreshing')
+		  AND NOT EXISTS (
+			SELECT FROM runs AS r
+			WHERE r.tenant_id = t.id
+			  AND (r.finished_at IS NULL OR coalesce(r.started_at, r.finished_at) > now() - $2::interval)
+		  )
+		ORDER BY t.id
+		LIMIT $1`, limit,
+		func(tx pgx.Tx, tenantID uuid.UUID) ([]Task, error) {
+			usable, err := importable(ctx, tx, tenantID)
+			if err != nil || !usable {
+				return nil, err
+			}
+			kind := RunReconcile
+			var had bool
+			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM runs WHERE tenant_id = $1 AND kind = 'initial')`, tenantID).
+				Scan(&had); err != nil {
+				return nil, fmt.Errorf("read runs: %w", err)
+			}
+			if !had {
+				kind = RunInitial
+			}
+			return openRun(ctx, tx, tenantID, kind, nil, nil)
+		}, every)
+}
+
+// sweepEach finds ids and does one short transaction for each. What went on or
+// away in the meantime is left alone.
+func (db *DB) sweepEach(ctx context.Context, doing, find string, limit int,
+	do func(tx pgx.Tx, id uuid.UUID) ([]Task, error), args ...any,
+) ([]Task, error) {
+	rows, err := db.pool.Query(ctx, find, append([]any{limit}, args...)...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	var tasks []Task
+	for _, id := range ids {
+		err := db.inTx(ctx, func(tx pgx.Tx) error {
+			more, err := do(tx, id)
+			if err == nil {
+				tasks = append(tasks, more...)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fault.NotFound) && !errors.Is(err, fault.ErrLost) {
+			return tasks, fmt.Errorf("%s: %w", doing, err)
+		}
+	}
+	return tasks, nil
+}

@@ -1,0 +1,230 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// pageWindow is how many pages of one tenant are in the queue at a time.
+const pageWindow = 6
+
+// Page is one page of a stream.
+type Page struct {
+	ID           uuid.UUID
+	StreamID     uuid.UUID
+	Seq          int
+	PageOrCursor string // what it is asked by; "": its Seq
+	DoneAt       *time.Time
+}
+
+// PageWork is a page and all that reading it needs.
+type PageWork struct {
+	Page
+	Stream       Stream
+	RunStatus    string
+	Kind         string // of the run
+	Merchant     *int64
+	TenantStatus string
+	Now          time.Time // the database's clock, before the request
+}
+
+// PageWork returns the page of a lease with its stream, run and tenant, or
+// fault.NotFound.
+func (db *DB) PageWork(ctx context.Context, l Lease) (PageWork, error) {
+	var w PageWork
+	s := &w.Stream
+	err := db.pool.QueryRow(ctx, `
+		SELECT p.id, p.stream_id, p.seq, p.page_or_cursor, p.done_at, r.status, r.kind, t.merchant, t.status, clock_timestamp(),
+		       s.id, s.run_id, s.tenant_id, s.resource, s.pass, s.status, s.per_page, s.sort_by, s.from_date, s.to_date,
+		       s.until_known
+		FROM pages AS p
+		JOIN streams AS s ON s.id = p.stream_id
+		JOIN runs AS r ON r.id = p.run_id
+		JOIN tenants AS t ON t.id = p.tenant_id
+		WHERE p.id = $1`, l.ID).Scan(
+		&w.ID, &w.StreamID, &w.Seq, &w.PageOrCursor, &w.DoneAt, &w.RunStatus, &w.Kind, &w.Merchant, &w.TenantStatus, &w.Now,
+		&s.ID, &s.RunID, &s.TenantID, &s.Resource, &s.Pass, &s.Status, &s.PerPage, &s.SortBy, &s.FromDate, &s.ToDate,
+		&s.UntilKnown)
+	return w, translate(err, "page")
+}
+
+// PageResult is what a page brought, and what it told about the pages after it.
+type PageResult struct {
+	Records, Imported, Unchanged, Rejected int
+	Deleted                                int // records that the list itself calls deleted
+
+	Total    *int64 // of the whole list, as announced; nil if not
+	LastPage int    // the number of the last page, as announced; 0 if not
+	HasNext  bool   // where LastPage is 0: another page follows
+	Next     string // what that one is asked by; "": its number
+	Stop     bool   // no further page is wanted
+	Ahead    int    // how many pages may be open at once where the list is numbered
+	Digest   []byte // of the records' ids
+}
+
+// PageDone ends the leased page in one transaction with its effect on its stream
+// and run: the counters, the next pages, the end of the stream and, with the last
+// stream, of the run. It returns the pages that came into the tenant's window,
+// and import:finish at the end.
+func (db *DB) PageDone(ctx context.Context, l Lease, r PageResult) (tasks []Task, err error) {
+	err = db.inTx(ctx, func(tx pgx.Tx) error {
+		run, p, err := lockPage(ctx, tx, l.ID)
+		if err != nil {
+			return err
+		}
+		if err := held(ctx, tx, l, `
+			records = $3, imported = $4, unchanged = $5, rejected = $6, digest = $7, done_at = now(),
+			state = 'done', holder = NULL, lease_until = NULL, due_at = NULL, attempts = 0, last_error = NULL`,
+			r.Records, r.Imported, r.Unchanged, r.Rejected, r.Digest); err != nil {
+			return err
+		}
+		if err := advance(ctx, tx, run, p, r); err != nil {
+			return err
+		}
+		tasks, err = settlePages(ctx, tx, run, p.StreamID)
+		return err
+	})
+	return tasks, err
+}
+
+// lockPage locks a page's run; the page itself is written by its holder only.
+func lockPage(ctx context.Context, tx pgx.Tx, id uuid.UUID) (lockedRun, Page, error) {
+	p := Page{ID: id}
+	var runID uuid.UUID
+	if err := tx.QueryRow(ctx, `
+		SELECT run_id, stream_id, seq
+		FROM pages
+		WHERE id = $1`, id).Scan(&runID, &p.StreamID, &p.Seq); err != nil {
+		return lockedRun{}, p, translate(err, "page")
+	}
+	run, err := lockRun(ctx, tx, runID)
+	return run, p, err
+}
+
+// advance adds a done page's counts to its stream and creates the pages after it:
+// up to r.Ahead open ones where the number of the last page is known, else one
+// after the other. A list whose pages only name the next, and which gives the
+// same records twice, is taken to be at its end.
+func advance(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult) error {
+	var s struct {
+		nextSeq, lastPage, open int
+		exhausted, failed       bool
+	}
+	last := r.Stop || r.Records == 0 || (r.LastPage == 0 && !r.HasNext)
+	if err := tx.QueryRow(ctx, `
+		UPDATE streams AS s
+		SET pages = s.pages + 1, imported = s.imported + $3, unchanged = s.unchanged + $4, rejected = s.rejected + $5,
+		    deleted = s.deleted + $12,
+		    total_before = coalesce(s.total_before, $6),
+		    last_page = CASE WHEN $7 > 0 THEN $7 ELSE s.last_page END,
+		    ahead = CASE WHEN $7 > 0 THEN $8 ELSE 1 END,
+		    cursor = $9,
+		    exhausted = s.exhausted OR $10 OR ($7 = 0 AND $11::bytea IS NOT NULL AND EXISTS (
+				SELECT FROM pages AS o
+				WHERE o.stream_id = $1 AND o.id <> $2 AND o.digest = $11))
+		WHERE s.id = $1
+		RETURNING s.next_seq, s.last_page, s.exhausted,
+		          (SELECT count(*) FROM pages AS o WHERE o.stream_id = $1 AND o.state IN ('held', 'runnable', 'waiting')),
+		          EXISTS (SELECT FROM pages AS o WHERE o.stream_id = $1 AND o.state = 'failed')`,
+		p.StreamID, p.ID, r.Imported, r.Unchanged, r.Rejected, r.Total, r.LastPage, max(r.Ahead, 1), r.Next, last, r.Digest, r.Deleted,
+	).Scan(&s.nextSeq, &s.lastPage, &s.exhausted, &s.open, &s.failed); err != nil {
+		return fmt.Errorf("advance stream: %w", err)
+	}
+	if s.exhausted || s.failed {
+		return nil
+	}
+	want, cursor := 1, r.Next
+	if r.LastPage > 0 {
+		want, cursor = max(r.Ahead, 1), ""
+	}
+	created := 0
+	for ; s.open+created < want; created++ {
+		seq := s.nextSeq + created
+		if s.lastPage > 0 && seq > s.lastPage {
+			break
+		}
+		if err := addPage(ctx, tx, run, p.StreamID, seq, cursor); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(ctx, `
+		UPDATE streams
+		SET next_seq = next_seq + $2
+		WHERE id = $1`, p.StreamID, created); err != nil {
+		return fmt.Errorf("advance stream: %w", err)
+	}
+	return nil
+}
+
+// addPage creates one page, outside the window.
+func addPage(ctx context.Context, tx pgx.Tx, run lockedRun, streamID uuid.UUID, seq int, pageOrCursor string) error {
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO pages (id, stream_id, run_id, tenant_id, seq, page_or_cursor, state, due_at, enqueued_at)
+		VALUES ($1, $2, $3, $4, $5, $6, 'held', NULL, NULL)`,
+		id, streamID, run.ID, run.TenantID, seq, pageOrCursor); err != nil {
+		return fmt.Errorf("create page: %w", err)
+	}
+	return nil
+}
+
+// settlePages is the end of every change to a run's pages.
+func settlePages(ctx context.Context, tx pgx.Tx, run lockedRun, streamID uuid.UUID) ([]Task, error) {
+	if err := settleStream(ctx, tx, streamID); err != nil {
+		return nil, err
+	}
+	tasks, err := releasePages(ctx, tx, run.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	finish, err := finishIfEnded(ctx, tx, run)
+	return append(tasks, finish...), err
+}
+
+// releasePages fills a tenant's window with its oldest held pages.
+func releasePages(ctx context.Context, q querier, tenantID uuid.UUID) ([]Task, error) {
+	rows, err := q.Query(ctx, `
+		UPDATE pages AS p
+		SET state = 'runnable', due_at = now(), enqueued_at = now()
+		FROM (
+			SELECT h.id
+			FROM pages AS h
+			JOIN runs AS r ON r.id = h.run_id
+			WHERE h.tenant_id = $1 AND h.state = 'held' AND r.status IN ('running', 'waiting')
+			ORDER BY h.id
+			LIMIT greatest($2 - (SELECT count(*) FROM pages AS w WHERE w.tenant_id = $1 AND w.state = 'runnable'), 0)
+			FOR UPDATE OF h SKIP LOCKED
+		) AS n
+		WHERE p.id = n.id
+		RETURNING p.task, p.id, p.epoch, 'imports'`, tenantID, pageWindow)
+	return collectTasks(rows, err, "release pages")
+}
+
+// GiveUpPage makes the leased page a dead letter and its stream failed. The other
+// streams of the run go on; running the page's task again goes on with this one.
+func (db *DB) GiveUpPage(ctx context.Context, l Lease, reason string) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		run, p, err := lockPage(ctx, tx, l.ID)
+		if err != nil {
+			return err
+		}
+		if err := giveUp(ctx, tx, l, reason); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE streams
+			SET reason = $2
+			WHERE id = $1`, p.StreamID, fmt.Sprintf("page %d: %s", p.Seq, reason)); err != nil {
+			return fmt.Errorf("fail stream: %w", err)
+		}
+		_, err = settlePages(ctx, tx, run, p.StreamID)
+		return err
+	})
+}

@@ -1,0 +1,151 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/salla"
+	"github.com/wosool/wosool/internal/store"
+)
+
+const (
+	// grace is how much longer than the call's own timeout nobody else decides.
+	grace = 10 * time.Second
+	// stubborn is how long an answer in hand is tried to be stored.
+	stubborn = 2 * time.Minute
+	// pause follows a call that was certainly not carried out.
+	pause = 10 * time.Second
+)
+
+// refresh uses the refresh token of an active connection, once. It commits the
+// claim (T1), makes the call with no transaction and no connection held, and stores
+// the answer (T2). The call and T2 go on when ctx ends: the token may be consumed.
+func (v *Vault) refresh(ctx context.Context, c store.Connection) ([]store.Task, error) {
+	if fault.Draining(ctx) {
+		return nil, fault.ErrHandBack
+	}
+	token, err := v.Keys.Open(c.RefreshToken, tenantAD(c.TenantID, columnRefresh))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := v.key(ctx); err != nil { // needed after the call, so it is there before
+		return nil, err
+	}
+	attempt, ok, err := v.DB.BeginRefresh(ctx, c.TenantID, c.Version, v.timeout()+grace)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errRaced
+	}
+
+	var tasks []store.Task
+	done := make(chan error, 1)
+	v.calls.Go(func() {
+		var err error
+		tasks, err = v.call(context.WithoutCancel(ctx), c, attempt, string(token))
+		done <- err
+	})
+	select {
+	case err := <-done:
+		return tasks, err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("refresh a grant: %w", ctx.Err())
+	}
+}
+
+// call makes the claimed refresh and writes its outcome.
+func (v *Vault) call(ctx context.Context, c store.Connection, attempt uuid.UUID, refreshToken string) ([]store.Task, error) {
+	callCtx, cancel := context.WithTimeout(ctx, v.timeout())
+	token, err := v.OAuth.Refresh(callCtx, refreshToken)
+	cancel()
+
+	log := v.log().With("tenant_id", c.TenantID)
+	after, limited := salla.IsRateLimited(err)
+	switch {
+	case err == nil:
+		return v.complete(ctx, c, attempt, token)
+	case limited:
+		err := persist(ctx, func(ctx context.Context) error { return v.DB.CancelRefresh(ctx, c.TenantID, attempt) })
+		if err != nil {
+			return nil, err
+		}
+		return nil, fault.WaitUntil(time.Now().Add(max(after, pause)), "Salla's OAuth server, which limits us")
+	case salla.NotSent(err):
+		log.WarnContext(ctx, "a refresh could not be sent", "error", err)
+		err := persist(ctx, func(ctx context.Context) error { return v.DB.CancelRefresh(ctx, c.TenantID, attempt) })
+		if err != nil {
+			return nil, err
+		}
+		return nil, fault.WaitUntil(time.Now().Add(pause), "Salla's OAuth server, which cannot be reached")
+	case salla.IsInvalidGrant(err):
+		log.ErrorContext(ctx, "a refresh token was refused", "error", err)
+		const why = "Salla refused the refresh token (invalid_grant)"
+		if err := persist(ctx, func(ctx context.Context) error {
+			return v.DB.ParkRefresh(ctx, c.TenantID, attempt, why)
+		}); err != nil {
+			return nil, err
+		}
+		return nil, waitParked
+	}
+	log.ErrorContext(ctx, "nobody knows whether a refresh token was used", "error", err)
+	const why = "the refresh call did not end well: nobody knows whether the refresh token was used"
+	if err := persist(ctx, func(ctx context.Context) error {
+		return v.DB.UnknownRefresh(ctx, c.TenantID, attempt, why)
+	}); err != nil {
+		return nil, err
+	}
+	return nil, errUnknown
+}
+
+// complete stores what a refresh answered: T2.
+func (v *Vault) complete(ctx context.Context, c store.Connection, attempt uuid.UUID, token salla.Token) ([]store.Task, error) {
+	sealed, err := v.SealGrant(ctx, c.TenantID, token)
+	if err != nil {
+		return nil, err
+	}
+	var stored bool
+	var tasks []store.Task
+	if err := persist(ctx, func(ctx context.Context) (err error) {
+		stored, tasks, err = v.DB.CompleteRefresh(ctx, c.TenantID, attempt, c.Version, sealed)
+		return err
+	}); err != nil {
+		v.log().ErrorContext(ctx, "a refreshed grant could not be stored", "tenant_id", c.TenantID, "error", err)
+		return nil, err
+	}
+	if !stored {
+		return nil, errRaced
+	}
+	return tasks, nil
+}
+
+// persist tries fn again, for a while, until it succeeds: what it writes is known
+// to this process only.
+func persist(ctx context.Context, fn func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, stubborn)
+	defer cancel()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		try, end := context.WithTimeout(ctx, 10*time.Second)
+		err := fn(try)
+		end()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("write the outcome of a refresh: %w", err)
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (v *Vault) timeout() time.Duration {
+	if v.CallTimeout > 0 {
+		return v.CallTimeout
+	}
+	return DefaultCallTimeout
+}
