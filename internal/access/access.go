@@ -60,9 +60,10 @@ func (a *Access) As(token string) *salla.Client {
 func (a *Access) client(ctx context.Context, merchant int64, customers bool, token string) *salla.Client {
 	c := a.As(token)
 	c.Observe = func(l salla.Limits) {
-		if l.Known {
-			a.Budget.Observe(ctx, merchant, customers, l.Limit, l.Remaining, l.Reset, l.RetryAfter)
+		if !l.Known { // an answer without limits tells that the call is over
+			l = salla.Limits{}
 		}
+		a.Budget.Observe(ctx, merchant, customers, l.Limit, l.Remaining, l.Reset, l.RetryAfter)
 	}
 	return c
 }

@@ -224,7 +224,25 @@ func (db *DB) GiveUpPage(ctx context.Context, l Lease, reason string) error {
 			WHERE id = $1`, p.StreamID, fmt.Sprintf("page %d: %s", p.Seq, reason)); err != nil {
 			return fmt.Errorf("fail stream: %w", err)
 		}
-		_, err = settlePages(ctx, tx, run, p.StreamID)
-		return err
+		tasks, err := settlePages(ctx, tx, run, p.StreamID)
+		if err != nil {
+			return err
+		}
+		return leaveToSweeper(ctx, tx, tasks)
 	})
+}
+
+// leaveToSweeper marks rows that were made runnable where nobody can be told of
+// them: the next sweep puts them into the queue.
+func leaveToSweeper(ctx context.Context, q querier, tasks []Task) error {
+	for _, t := range tasks {
+		table, err := tableOf(t.Kind)
+		if err != nil {
+			return err
+		}
+		if _, err := q.Exec(ctx, `UPDATE `+table.name+` SET enqueued_at = NULL WHERE id = $1`, t.ID); err != nil {
+			return fmt.Errorf("leave %s to the sweeper: %w", t.Kind, err)
+		}
+	}
+	return nil
 }

@@ -299,8 +299,11 @@ func (db *DB) GiveUpRun(ctx context.Context, l Lease, reason string) error {
 			WHERE id = $1`, run.ID, reason); err != nil {
 			return fmt.Errorf("fail run: %w", err)
 		}
-		_, err = releaseQueued(ctx, tx, run.TenantID)
-		return err
+		tasks, err := releaseQueued(ctx, tx, run.TenantID)
+		if err != nil {
+			return err
+		}
+		return leaveToSweeper(ctx, tx, tasks)
 	})
 }
 

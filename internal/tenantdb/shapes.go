@@ -80,13 +80,16 @@ func productColumns() []string {
 func orderColumns() []string {
 	return append(orderListColumns(),
 		"subtotal", "total_tax", "total_discount", "total_shipping", "shipping_address", "fulfillments", "refunds",
-		"discount_codes", "order_notes")
+		"discount_codes", "order_notes",
+		// The list has no time of a status: were these its own, a detail that sets
+		// them would make the list's document look changed.
+		"closed_at", "cancelled_at")
 }
 
 func orderListColumns() []string {
 	return []string{
 		"order_number", "salla_customer_id", "customer", "status", "financial_status", "fulfillment_status",
-		"currency", "total", "payment_method", "placed_at", "closed_at", "cancelled_at",
+		"currency", "total", "payment_method", "placed_at",
 	}
 }
 

@@ -1,0 +1,245 @@
+package imports
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/internal/tenantdb"
+)
+
+const (
+	passes = 3 // over one list, at most
+	checks = 3 // comparisons of a pass: what events were on their way has come by then
+)
+
+// Finish runs whenever all streams of a run have ended. It compares the lists with
+// the source: a list that shifted while it was read is read again, a few times at
+// most. Then come the records that a whole pass did not show, the details, and the
+// end, complete or with the reason why not.
+func (im *Importer) Finish(ctx context.Context, l store.Lease) ([]store.Task, error) {
+	run, err := im.DB.Run(ctx, l.ID)
+	if err != nil {
+		return nil, err
+	}
+	t, err := im.DB.Tenant(ctx, run.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case gone(t.Status):
+		return nil, im.DB.CancelLeasedRun(ctx, run.ID, "the tenant is "+t.Status)
+	case run.Status == "failed": // its dead letter was run again
+		if err := im.DB.ReopenRun(ctx, run.ID); err != nil {
+			return nil, err
+		}
+	case run.Status != "running" && run.Status != "waiting":
+		return nil, nil
+	}
+	tasks, err := im.finish(ctx, l, run, t)
+	return tasks, im.outcome(ctx, l, run.TenantID, err)
+}
+
+func (im *Importer) finish(ctx context.Context, l store.Lease, run store.Run, t store.Tenant) ([]store.Task, error) {
+	if err := ready(t.Status, t.Merchant); err != nil {
+		return nil, err
+	}
+	all, err := im.DB.Streams(ctx, run.ID)
+	if err != nil {
+		return nil, err
+	}
+	db, err := im.Open(ctx, run.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	f := &finishing{Importer: im, run: run, merchant: *t.Merchant, db: db, streams: all}
+	if run.ListsDoneAt == nil {
+		if err := f.compareLists(ctx, l); err != nil {
+			return nil, err
+		}
+		if len(f.again) > 0 {
+			return im.DB.ContinueRun(ctx, l, f.ends, f.again, false)
+		}
+		reads, err := f.wantUnseen(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if f.wantsDetails() {
+			next := []store.NewStream{{Resource: tenantdb.OrderDetails, Pass: 1, PerPage: im.details()}}
+			more, err := im.DB.ContinueRun(ctx, l, f.ends, next, !f.failed(lists()...))
+			return append(reads, more...), err
+		}
+		more, err := f.close(ctx, l)
+		return append(reads, more...), err
+	}
+	if f.wantsDetails() {
+		next := []store.NewStream{{Resource: tenantdb.OrderDetails, Pass: 1, PerPage: im.details()}}
+		return im.DB.ContinueRun(ctx, l, nil, next, true)
+	}
+	return f.close(ctx, l)
+}
+
+// finishing is a run whose streams have ended.
+type finishing struct {
+	*Importer
+
+	run      store.Run
+	merchant int64
+	db       *tenantdb.DB
+	streams  []store.Stream
+
+	ends  []store.StreamEnd
+	again []store.NewStream
+}
+
+// last gives the newest pass over a resource.
+func (f *finishing) last(resource string) (store.Stream, bool) {
+	for _, s := range slices.Backward(f.streams) {
+		if s.Resource == resource {
+			return s, true
+		}
+	}
+	return store.Stream{}, false
+}
+
+// failed tells whether a stream of any of the resources gave up.
+func (f *finishing) failed(resources ...string) bool {
+	for _, resource := range resources {
+		if s, ok := f.last(resource); ok && s.Status == "failed" {
+			return true
+		}
+	}
+	return false
+}
+
+// wantsDetails tells whether the second pass over orders is still to come.
+func (f *finishing) wantsDetails() bool {
+	_, opened := f.last(tenantdb.OrderDetails)
+	return slices.Contains(f.run.Resources, tenantdb.OrderDetails) && !opened && !f.failed(tenantdb.Orders)
+}
+
+// compareLists compares every list. Where one differs it waits a moment, for what
+// events may still bring, before the list is read again.
+func (f *finishing) compareLists(ctx context.Context, l store.Lease) error {
+	var differ []string
+	for _, resource := range lists() {
+		s, ok := f.last(resource)
+		if !ok || s.Status == "failed" {
+			continue
+		}
+		c, err := f.compare(ctx, s)
+		if err != nil {
+			return err
+		}
+		end := store.StreamEnd{ID: s.ID, TotalAfter: c.total, Status: "complete"}
+		switch {
+		case c.shifted:
+			f.again = append(f.again, f.nextPass(s))
+		case c.equal:
+		case c.total != nil && f.run.Checks < checks-1:
+			differ = append(differ, resource)
+		case s.Pass < passes:
+			f.again = append(f.again, f.nextPass(s))
+		default:
+			end.Status, end.Reason = "incomplete", c.reason
+		}
+		f.ends = append(f.ends, end)
+	}
+	if len(differ) == 0 {
+		return nil
+	}
+	if err := f.DB.NoteCheck(ctx, l); err != nil {
+		return err
+	}
+	return fault.WaitUntil(time.Now().Add(recheck), "events that may explain why %s differ", strings.Join(differ, ", "))
+}
+
+// nextPass reads a list again: all of it, or as much of it as the run is about.
+func (f *finishing) nextPass(s store.Stream) store.NewStream {
+	next := f.wholePass(s.Resource, s.Pass+1)
+	next.FromDate, next.ToDate = s.FromDate, s.ToDate
+	return next
+}
+
+// wantUnseen has the records read that a whole pass did not show: what is gone
+// becomes a tombstone, a cart that exists has left its list.
+func (f *finishing) wantUnseen(ctx context.Context) ([]store.Task, error) {
+	var tasks []store.Task
+	for _, resource := range lists() {
+		s, ok := f.last(resource)
+		if !ok || !whole(s) || s.Status == "failed" {
+			continue
+		}
+		if err := f.eachUnseen(ctx, s, 500, func(keys []string) error {
+			wants := make([]store.Want, len(keys))
+			for i, key := range keys {
+				wants[i] = store.Want{Resource: resource, Entity: key}
+			}
+			more, err := f.DB.WantUnseen(ctx, f.run.TenantID, f.run.ID, wants)
+			tasks = append(tasks, more...)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return tasks, nil
+}
+
+// whole tells whether a pass was over all of its list.
+func whole(s store.Stream) bool { return !s.UntilKnown && s.FromDate == "" && s.ToDate == "" }
+
+// close computes what depends on the whole store and ends the run.
+func (f *finishing) close(ctx context.Context, l store.Lease) ([]store.Task, error) {
+	if s, ok := f.last(tenantdb.OrderDetails); ok && s.Status != "failed" {
+		end, err := f.compareDetails(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		f.ends = append(f.ends, end)
+	}
+	if err := f.db.FinishRun(ctx); err != nil {
+		return nil, err
+	}
+	return f.DB.FinishRun(ctx, l, f.end())
+}
+
+// end sums up how the streams ended: one that gave up fails the run, one that is
+// not equal makes it incomplete.
+func (f *finishing) end() store.RunEnd {
+	end := store.RunEnd{Status: "complete", Streams: f.ends}
+	var reasons []string
+	for _, resource := range append(lists(), tenantdb.OrderDetails) {
+		s, ok := f.last(resource)
+		if !ok {
+			continue
+		}
+		status, reason := s.Status, ""
+		if s.Reason != nil {
+			reason = *s.Reason
+		}
+		for _, e := range f.ends {
+			if e.ID == s.ID && status != "failed" {
+				status, reason = e.Status, e.Reason
+			}
+		}
+		switch {
+		case status == "failed":
+			end.Status = "failed"
+			reasons = append(reasons, fmt.Sprintf("%s gave up: %s", resource, reason))
+		case status == "incomplete":
+			if end.Status != "failed" {
+				end.Status = "incomplete"
+			}
+			reasons = append(reasons, reason)
+		}
+	}
+	if f.failed(tenantdb.Orders) && slices.Contains(f.run.Resources, tenantdb.OrderDetails) {
+		reasons = append(reasons, "order_details were not read, for orders are not")
+	}
+	end.Reason = strings.Join(reasons, "; ")
+	return end
+}
