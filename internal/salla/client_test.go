@@ -43,39 +43,61 @@ func TestCalls(t *testing.T) {
 		want   string // method, path and query
 		body   string
 	}{
-		{name: "store info", call: func(c *salla.Client) error { _, err := c.StoreInfo(ctx); return err },
-			answer: record, want: "GET /store/info"},
-		{name: "customer", call: func(c *salla.Client) error { _, err := c.Customer(ctx, "7"); return err },
-			answer: record, want: "GET /customers/7"},
-		{name: "product", call: func(c *salla.Client) error { _, err := c.Product(ctx, "7"); return err },
-			answer: record, want: "GET /products/7"},
-		{name: "order", call: func(c *salla.Client) error { _, err := c.Order(ctx, "7"); return err },
-			answer: record, want: "GET /orders/7?format=light"},
-		{name: "cart", call: func(c *salla.Client) error { _, err := c.Cart(ctx, "7"); return err },
-			answer: record, want: "GET /carts/abandoned/7"},
-		{name: "order items", call: func(c *salla.Client) error { _, err := c.OrderItems(ctx, "7"); return err },
-			answer: list, want: "GET /orders/items?order_id=7&page=1&per_page=60"},
+		{
+			name: "store info", call: func(c *salla.Client) error { _, err := c.StoreInfo(ctx); return err },
+			answer: record, want: "GET /store/info",
+		},
+		{
+			name: "customer", call: func(c *salla.Client) error { _, err := c.Customer(ctx, "7"); return err },
+			answer: record, want: "GET /customers/7",
+		},
+		{
+			name: "product", call: func(c *salla.Client) error { _, err := c.Product(ctx, "7"); return err },
+			answer: record, want: "GET /products/7",
+		},
+		{
+			name: "order", call: func(c *salla.Client) error { _, err := c.Order(ctx, "7"); return err },
+			answer: record, want: "GET /orders/7?format=light",
+		},
+		{
+			name: "cart", call: func(c *salla.Client) error { _, err := c.Cart(ctx, "7"); return err },
+			answer: record, want: "GET /carts/abandoned/7",
+		},
+		{
+			name: "order items", call: func(c *salla.Client) error { _, err := c.OrderItems(ctx, "7"); return err },
+			answer: list, want: "GET /orders/items?order_id=7&page=1&per_page=60",
+		},
 		{name: "first page", call: page(ctx, salla.Products, salla.PageQuery{}), answer: list, want: "GET /products?page=1"},
 		{name: "orders by date", call: page(ctx, salla.Orders, salla.PageQuery{
 			Number: 3, PerPage: 60, SortBy: "id-asc", From: "2026-01-01", To: "2026-02-01",
 		}), answer: list, want: "GET /orders?from_date=2026-01-01&page=3&per_page=60&sort_by=id-asc&to_date=2026-02-01"},
-		{name: "customers by date", call: page(ctx, salla.Customers, salla.PageQuery{From: "2026-01-01", To: "2026-02-01"}),
-			answer: list, want: "GET /customers?date_from=2026-01-01&date_to=2026-02-01&page=1"},
-		{name: "cart cursor", call: page(ctx, salla.Carts, salla.PageQuery{Cursor: "cursor=a%2Bb"}),
-			answer: list, want: "GET /carts/abandoned?cursor=a%2Bb"},
-		{name: "webhooks", call: func(c *salla.Client) error { _, err := c.Webhooks(ctx); return err },
-			answer: list, want: "GET /webhooks?page=1&per_page=60"},
-		{name: "subscribe", call: func(c *salla.Client) error {
-			_, err := c.Subscribe(ctx, "order.created", "https://wosool.example/webhooks/salla", "Order created")
-			return err
-		}, answer: record, want: "POST /webhooks/subscribe",
-			body: `{"name":"Order created","event":"order.created","url":"https://wosool.example/webhooks/salla","version":2}`},
+		{
+			name: "customers by date", call: page(ctx, salla.Customers, salla.PageQuery{From: "2026-01-01", To: "2026-02-01"}),
+			answer: list, want: "GET /customers?date_from=2026-01-01&date_to=2026-02-01&page=1",
+		},
+		{
+			name: "cart cursor", call: page(ctx, salla.Carts, salla.PageQuery{Cursor: "cursor=a%2Bb"}),
+			answer: list, want: "GET /carts/abandoned?cursor=a%2Bb",
+		},
+		{
+			name: "webhooks", call: func(c *salla.Client) error { _, err := c.Webhooks(ctx); return err },
+			answer: list, want: "GET /webhooks?page=1&per_page=60",
+		},
+		{
+			name: "subscribe", call: func(c *salla.Client) error {
+				_, err := c.Subscribe(ctx, "order.created", "https://wosool.example/webhooks/salla", "Order created")
+				return err
+			}, answer: record, want: "POST /webhooks/subscribe",
+			body: `{"name":"Order created","event":"order.created","url":"https://wosool.example/webhooks/salla","version":2}`,
+		},
 		{name: "update webhook", call: func(c *salla.Client) error {
 			_, err := c.UpdateWebhook(ctx, 9, salla.WebhookUpdate{Strategy: "signature", Secret: "s3cret"})
 			return err
 		}, answer: record, want: "PUT /webhooks/9", body: `{"version":2,"security_strategy":"signature","secret":"s3cret"}`},
-		{name: "unsubscribe", call: func(c *salla.Client) error { return c.Unsubscribe(ctx, 9) },
-			answer: ``, status: http.StatusAccepted, want: "DELETE /webhooks/unsubscribe?id=9"},
+		{
+			name: "unsubscribe", call: func(c *salla.Client) error { return c.Unsubscribe(ctx, 9) },
+			answer: ``, status: http.StatusAccepted, want: "DELETE /webhooks/unsubscribe?id=9",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -130,8 +152,10 @@ func TestErrors(t *testing.T) {
 		{name: "timeout", status: 408, body: "{}", kind: fault.Unavailable},
 		{name: "redirect", status: 302, header: http.Header{"Location": {"/elsewhere"}}, kind: fault.Unavailable},
 		{name: "refused under 200", status: 200, body: `{"status":422,"success":false,"error":{"code":"error","message":"no"}}`, kind: fault.Invalid, text: "422 error: no"},
-		{name: "token in the message", status: 400, body: `{"success":false,"error":{"message":"bad ` + testToken + `\u0007\nfor a@b.example, +966 50 123 4567"}}`,
-			kind: fault.Invalid, text: "bad [redacted] for [redacted], [redacted]"},
+		{
+			name: "token in the message", status: 400, body: `{"success":false,"error":{"message":"bad ` + testToken + `\u0007\nfor a@b.example, +966 50 123 4567"}}`,
+			kind: fault.Invalid, text: "bad [redacted] for [redacted], [redacted]",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -285,10 +309,16 @@ func TestObserve(t *testing.T) {
 		want   salla.Limits
 	}{
 		{"nothing said", nil, salla.Limits{}},
-		{"within", map[string]string{"X-RateLimit-Limit": "360", "X-RateLimit-Remaining": "12", "X-RateLimit-Reset": fmt.Sprint(reset.Unix())},
-			salla.Limits{Limit: 360, Remaining: 12, Reset: reset, Known: true}},
-		{"over", map[string]string{"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "Retry-After": "0.5"},
-			salla.Limits{Limit: 60, RetryAfter: time.Second, Known: true}},
+		{
+			"within",
+			map[string]string{"X-RateLimit-Limit": "360", "X-RateLimit-Remaining": "12", "X-RateLimit-Reset": fmt.Sprint(reset.Unix())},
+			salla.Limits{Limit: 360, Remaining: 12, Reset: reset, Known: true},
+		},
+		{
+			"over",
+			map[string]string{"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "Retry-After": "0.5"},
+			salla.Limits{Limit: 60, RetryAfter: time.Second, Known: true},
+		},
 		{"nonsense", map[string]string{"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "-1", "Retry-After": "soon"}, salla.Limits{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -402,8 +432,12 @@ func TestNothingPrintsATokenOrSecret(t *testing.T) {
 	var logged bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&logged, nil))
 	for _, v := range []any{
-		token, &token, salla.Client{Token: secret}, &salla.Client{Token: secret},
-		salla.OAuth{ClientSecret: secret}, &salla.OAuth{ClientSecret: secret}, salla.Security{Secret: secret},
+		token, &token,
+		salla.Client{Token: secret},
+		&salla.Client{Token: secret},
+		salla.OAuth{ClientSecret: secret},
+		&salla.OAuth{ClientSecret: secret},
+		salla.Security{Secret: secret},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q"} {
 			if got := fmt.Sprintf(verb, v); strings.Contains(got, secret) || strings.Contains(got, fmt.Sprintf("%x", secret)) {
