@@ -74,7 +74,25 @@ type system struct {
 
 	mu        sync.Mutex
 	processes map[string]*process
-	logs      map[string]*bytes.Buffer
+	logs      map[string]*logged
+}
+
+// logged keeps what a process writes while it is read.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }
 
 type process struct {
@@ -94,7 +112,7 @@ type options struct {
 // newSystem migrates, and starts the sandbox, one api and the workers.
 func newSystem(t *testing.T, o options) *system {
 	t.Helper()
-	s := &system{t: t, processes: map[string]*process{}, logs: map[string]*bytes.Buffer{}}
+	s := &system{t: t, processes: map[string]*process{}, logs: map[string]*logged{}}
 	s.tenants = dbtest.AdminURL(t)
 	if o.databaseURL == "" {
 		s.pool, o.databaseURL = dbtest.ControlURL(t)
@@ -207,7 +225,7 @@ func (s *system) start(name, program string, env ...string) {
 	s.t.Helper()
 	cmd := exec.Command(filepath.Join(bin, program)) //nolint:noctx // signal ends it
 	cmd.Env = append(append([]string{}, s.env...), env...)
-	log := &bytes.Buffer{}
+	log := &logged{}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
