@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"time"
 
 	"github.com/wosool/wosool/internal/blueprint"
 	"github.com/wosool/wosool/internal/config"
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/telemetry"
 	"github.com/wosool/wosool/internal/tenantdb"
 	"github.com/wosool/wosool/internal/vault"
 	"github.com/wosool/wosool/internal/web"
@@ -188,15 +188,9 @@ func (versionCmd) Run(a *app) error {
 		Go       string `json:"go"`
 		Schema   int64  `json:"schema"`
 		Model    int    `json:"model"`
-	}{Version: "unknown", Schema: schema, Model: blueprint.ModelVersion}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		v.Version, v.Go = info.Main.Version, info.GoVersion
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				v.Revision = s.Value
-			}
-		}
-	}
+	}{Schema: schema, Model: blueprint.ModelVersion}
+	b := telemetry.ThisBuild()
+	v.Version, v.Revision, v.Go = b.Version, b.Revision, b.Go
 	return a.print(v, func(w io.Writer) {
 		row(w, "version", v.Version)
 		row(w, "revision", v.Revision)

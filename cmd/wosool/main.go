@@ -32,6 +32,13 @@ type grammar struct {
 	Keyset  struct {
 		New keysetNewCmd `cmd:"" help:"Print a new keyset for SECRET_KEYSET."`
 	} `cmd:"" help:"The keys that seal secrets."`
+	Operator struct {
+		Add           operatorAddCmd     `cmd:"" help:"Let somebody sign in to the console."`
+		List          operatorListCmd    `cmd:"" help:"List who may sign in."`
+		ResetPassword operatorResetCmd   `cmd:"" help:"Give an operator another password; ends their sessions, and the wait after failed attempts."`
+		Remove        operatorRemoveCmd  `cmd:"" help:"Remove an operator; ends their sessions at once."`
+		SignOut       operatorSignOutCmd `cmd:"" help:"End an operator's sessions at once."`
+	} `cmd:"" help:"The people who may sign in to the console."`
 	Tenants struct {
 		List    tenantsListCmd    `cmd:"" help:"List tenants, newest first."`
 		Show    tenantsShowCmd    `cmd:"" help:"Show a tenant with its steps and imports."`

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,8 @@ type EventFilter struct {
 	Event    string
 	Status   string
 	Q        string // an event's id, or the beginning of an event's name
-	Cursor   string // what EventPage.Next gave
+	Cursor   string // what EventPage.Next gave, or the id of an event
+	Newer    bool   // what is just newer than the cursor, instead of older
 	Limit    int    // 50 if zero, at most 200
 }
 
@@ -27,6 +29,7 @@ type EventFilter struct {
 type EventPage struct {
 	Events []Event
 	Next   string // the cursor of what follows; empty at the end
+	More   bool   // there are others beyond the page, in the direction it was asked in
 }
 
 // Events lists events, newest first. A cursor that cannot be read is fault.Invalid.
@@ -36,44 +39,13 @@ func (db *DB) Events(ctx context.Context, f EventFilter) (EventPage, error) {
 		limit = 50
 	}
 	limit = min(limit, 200)
-	where, args := []string{"true"}, []any{}
-	add := func(condition string, arg any) {
-		args = append(args, arg)
-		where = append(where, fmt.Sprintf(condition, len(args)))
+	query, args, err := db.eventQuery(ctx, f, limit+1)
+	if err != nil || query == "" {
+		return EventPage{}, err
 	}
-	if f.Merchant != nil {
-		add("merchant = $%d", *f.Merchant)
-	}
-	if f.Source != "" {
-		add("source = $%d", f.Source)
-	}
-	if f.Event != "" {
-		add("event = $%d", f.Event)
-	}
-	if f.Status != "" {
-		add("status = $%d", f.Status)
-	}
-	if f.Q != "" {
-		if id, err := uuid.Parse(f.Q); err == nil {
-			add("id = $%d", id)
-		} else {
-			add("starts_with(event, $%d)", f.Q)
-		}
-	}
-	if f.Cursor != "" {
-		id, err := uuid.Parse(f.Cursor)
-		if err != nil {
-			return EventPage{}, fault.New(fault.Invalid, "the cursor is not one that a list gave")
-		}
-		add("id < $%d", id)
-	}
-	args = append(args, limit+1)
-	rows, err := db.pool.Query(ctx, `
-		SELECT `+eventColumns+`
-		FROM events
-		WHERE `+strings.Join(where, " AND ")+`
-		ORDER BY id DESC
-		LIMIT $`+fmt.Sprint(len(args)), args...)
+	// Planned anew each time: which index is best depends on the values, and a plan
+	// for all of them walks through a million events of a name to find none that failed.
+	rows, err := db.pool.Query(ctx, query, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 	if err != nil {
 		return EventPage{}, fmt.Errorf("list events: %w", err)
 	}
@@ -81,16 +53,124 @@ func (db *DB) Events(ctx context.Context, f EventFilter) (EventPage, error) {
 	if err != nil {
 		return EventPage{}, fmt.Errorf("list events: %w", err)
 	}
-	page := EventPage{Events: events}
-	if len(events) > limit {
+	page := EventPage{Events: events, More: len(events) > limit}
+	if page.More {
 		page.Events = events[:limit]
-		page.Next = events[limit-1].ID.String()
+	}
+	if f.Newer {
+		slices.Reverse(page.Events)
+	}
+	if n := len(page.Events); n > 0 && (page.More || f.Newer) {
+		page.Next = page.Events[n-1].ID.String()
 	}
 	return page, nil
 }
 
-// exactBelow is the table size up to which EventStats counts every row.
-const exactBelow = 200_000
+// eventQuery writes the statement that finds up to limit events, in the direction
+// of the filter; "" where it is known that there are none. Each filter has an index
+// that gives its events in the order of their ids.
+func (db *DB) eventQuery(ctx context.Context, f EventFilter, limit int) (string, []any, error) {
+	where, args := []string{"true"}, []any{}
+	add := func(condition string, arg any) {
+		args = append(args, arg)
+		where = append(where, fmt.Sprintf(condition, len(args)))
+	}
+	names := []string{}
+	if f.Event != "" {
+		names = append(names, f.Event)
+	}
+	if id, err := uuid.Parse(f.Q); err == nil {
+		add("id = $%d", id)
+	} else if f.Q != "" {
+		if names, err = db.eventNames(ctx, f.Q, f.Event); err != nil || len(names) == 0 {
+			return "", nil, err
+		}
+	}
+	if f.Merchant != nil {
+		add("merchant = $%d", *f.Merchant)
+	}
+	switch f.Source { // a literal, so that events_clerk_idx serves also a prepared plan
+	case "":
+	case "clerk":
+		where = append(where, "source = 'clerk'")
+	default:
+		add("source = $%d", f.Source)
+	}
+	if f.Status != "" {
+		add("status = $%d", f.Status)
+	}
+	than, order := "<", "DESC"
+	if f.Newer {
+		than, order = ">", "ASC"
+	}
+	if f.Cursor != "" {
+		id, err := uuid.Parse(f.Cursor)
+		if err != nil {
+			return "", nil, fault.New(fault.Invalid, "the cursor is not one that a list gave")
+		}
+		add("id "+than+" $%d", id)
+	}
+	if len(names) == 1 {
+		add("event = $%d", names[0])
+	}
+	tail := fmt.Sprintf(" ORDER BY id %s LIMIT %d", order, limit)
+	conditions := strings.Join(where, " AND ")
+	if len(names) > 1 { // the newest of each name are merged
+		args = append(args, names)
+		conditions = fmt.Sprintf(`id = ANY(ARRAY(
+			SELECT e.id
+			FROM unnest($%d::text[]) AS n (name)
+			CROSS JOIN LATERAL (
+				SELECT id FROM events WHERE event = n.name AND %s%s
+			) AS e
+			ORDER BY e.id %s
+			LIMIT %d))`, len(args), conditions, tail, order, limit)
+	}
+	return `SELECT ` + eventColumns + ` FROM events WHERE ` + conditions + tail, args, nil
+}
+
+// EventNames lists the names that events have, in order. It steps from name to name
+// in events_event_idx, so that a million events of one name cost one step.
+func (db *DB) EventNames(ctx context.Context) ([]string, error) {
+	rows, err := db.pool.Query(ctx, `
+		WITH RECURSIVE n AS (
+			(SELECT event FROM events ORDER BY event LIMIT 1)
+			UNION ALL
+			SELECT (SELECT e.event FROM events AS e WHERE e.event > n.event ORDER BY e.event LIMIT 1)
+			FROM n
+			WHERE n.event IS NOT NULL
+		)
+		SELECT event
+		FROM n
+		WHERE event IS NOT NULL
+		LIMIT $1`, eventNamesMost)
+	if err != nil {
+		return nil, fmt.Errorf("list the names of events: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list the names of events: %w", err)
+	}
+	return names, nil
+}
+
+// eventNamesMost bounds the names that are looked at: a source has some dozens.
+const eventNamesMost = 1000
+
+// eventNames are the names that begin with prefix and, if only is given, are that.
+func (db *DB) eventNames(ctx context.Context, prefix, only string) ([]string, error) {
+	all, err := db.EventNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(name string) bool {
+		return !strings.HasPrefix(name, prefix) || (only != "" && name != only)
+	}), nil
+}
+
+// EventsCounted is the table size from which EventStats estimates instead of counting
+// every row.
+const EventsCounted = 200_000
 
 // EventStats counts the events by status. What still needs somebody (received,
 // waiting, failed) is always counted. In a large table the two ends that everything
@@ -111,7 +191,7 @@ func (db *DB) EventStats(ctx context.Context) (map[string]int64, error) {
 		SELECT status, count(*)
 		FROM events
 		GROUP BY status`, []any(nil)
-	if total >= exactBelow {
+	if total >= EventsCounted {
 		query, args = `
 			SELECT status, count(*)
 			FROM events

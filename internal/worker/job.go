@@ -67,6 +67,7 @@ type jobs struct {
 	kinds    map[string]registered
 	duration *prometheus.HistogramVec
 	running  sync.WaitGroup
+	busy     busy
 }
 
 func newJobs(w *Worker) *jobs {
@@ -125,6 +126,7 @@ func (j *jobs) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		return &later{delay: time.Until(lease.Until), why: "held by another worker"}
 	case store.TakenOurs:
 	}
+	defer j.busy.begin(lease)()
 	if lease.Tenant != nil {
 		ctx = telemetry.With(ctx, slog.String("tenant_id", lease.Tenant.String()))
 	}

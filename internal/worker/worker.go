@@ -63,14 +63,19 @@ func (w *Worker) Run(ctx context.Context) error {
 	base := fault.WithDrain(context.WithoutCancel(ctx), drain)
 	jobs := newJobs(w)
 	var servers []*asynq.Server
+	capacity := 0
 	for lanes, share := range map[*map[string]int]int{
 		w.only(urgentLanes()): 2, w.only(bulkLanes()): 3,
 	} {
 		if len(*lanes) == 0 {
 			continue
 		}
-		servers = append(servers, w.server(base, *lanes, max(2, w.Concurrency*share/5)))
+		concurrency := max(2, w.Concurrency*share/5)
+		servers = append(servers, w.server(base, *lanes, concurrency))
+		capacity += concurrency
 	}
+	heart := w.startHeart(ctx, &jobs.busy, capacity)
+	defer heart.stop()
 	for _, s := range servers {
 		if err := s.Start(jobs); err != nil {
 			return fmt.Errorf("start the lanes: %w", err)
@@ -84,6 +89,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	<-ctx.Done()
 	w.Log.InfoContext(ctx, "worker stops: it finishes what it has in hand", "grace", w.Intervals.Grace)
 	close(drain)
+	heart.drain()
 	var stopping sync.WaitGroup
 	for _, s := range servers {
 		stopping.Go(s.Shutdown)
