@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/wosool/wosool/internal/fault"
 )
 
 // deadline bounds one enqueue: a Redis that is down must not hold a webhook's
@@ -192,4 +195,33 @@ func (e *Enqueuer) Lanes(ctx context.Context) ([]LaneStat, error) {
 		})
 	}
 	return stats, nil
+}
+
+// Pause keeps workers from taking further tasks of a lane, or lets them again.
+// What they have in hand they finish. Doing it twice is as good as once. A lane
+// that is not one of Lanes is fault.NotFound.
+func (e *Enqueuer) Pause(ctx context.Context, lane string, paused bool) error {
+	if !slices.Contains(Lanes(), lane) {
+		return fault.New(fault.NotFound, "there is no lane called %q", lane)
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	if err := e.Register(ctx); err != nil { // the inspector takes no context, and knows no lane that was never used
+		return err
+	}
+	info, err := e.inspector.GetQueueInfo(lane)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read lane %s: %w", lane, err)
+	case info.Paused == paused:
+		return nil
+	case paused:
+		err = e.inspector.PauseQueue(lane)
+	default:
+		err = e.inspector.UnpauseQueue(lane)
+	}
+	if err != nil {
+		return fmt.Errorf("pause lane %s: %w", lane, err)
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wosool/wosool/internal/fault"
@@ -18,6 +19,33 @@ import (
 // (redis-cluster://host,host). It does not wait for the server: a process starts
 // without Redis and goes on trying. The caller closes it.
 func OpenRedis(address string) (redis.UniversalClient, error) {
+	o, err := redisOptions(address)
+	if err != nil {
+		return nil, err
+	}
+	return redis.NewUniversalClient(o), nil
+}
+
+// ConnOpt returns what Asynq's own programs, which open a client for themselves,
+// take for REDIS_URL. Their clients are as OpenRedis makes them: the same
+// schemes, and the same short timeouts while Redis is down.
+func ConnOpt(address string) (asynq.RedisConnOpt, error) {
+	o, err := redisOptions(address)
+	if err != nil {
+		return nil, err
+	}
+	return connOpt{o}, nil
+}
+
+// connOpt is a RedisConnOpt for every scheme: Asynq's own three keep most of a
+// client's settings to themselves.
+type connOpt struct{ options *redis.UniversalOptions }
+
+// MakeRedisClient implements asynq.RedisConnOpt.
+func (c connOpt) MakeRedisClient() any { return redis.NewUniversalClient(c.options) }
+
+// redisOptions reads REDIS_URL.
+func redisOptions(address string) (*redis.UniversalOptions, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "REDIS_URL is not an address")
@@ -46,7 +74,7 @@ func OpenRedis(address string) (redis.UniversalClient, error) {
 	default:
 		return nil, fault.New(fault.Invalid, "REDIS_URL: the scheme is not redis, rediss, redis-sentinel or redis-cluster")
 	}
-	return redis.NewUniversalClient(o), nil
+	return o, nil
 }
 
 // CheckRedis warns of settings with which Redis would forget work, and fails

@@ -111,7 +111,7 @@ func (s *Server) withRecovery(next http.Handler) http.Handler {
 				"error", v, "stack", string(debug.Stack()))
 			if ww, ok := w.(middleware.WrapResponseWriter); !ok || ww.Status() == 0 {
 				p, _ := answerTo(errors.New("panic"))
-				writeProblem(w, p)
+				s.answer(w, r, p)
 			}
 		}()
 		next.ServeHTTP(w, r)

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The document and the route map name the same routes.
+// The document and the route map name the same routes; the console is not among them.
 func TestOpenAPIHasEveryRoute(t *testing.T) {
 	t.Parallel()
 	doc := openAPI(t)
@@ -23,7 +23,9 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 		}
 	}
 	if err := chi.Walk(bareServer(t).Handler().(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
-		served = append(served, method+" "+route)
+		if !strings.HasPrefix(route, "/admin") { // pages are no API
+			served = append(served, method+" "+route)
+		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)

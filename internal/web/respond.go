@@ -141,6 +141,15 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "route", routeOf(r),
 			"error", err)
 	}
+	s.answer(w, r, p)
+}
+
+// answer writes p: as a page where the request is for one, else as JSON.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, p *problem) {
+	if forConsole(r.Context()) {
+		s.writePage(w, r, p)
+		return
+	}
 	writeProblem(w, p)
 }
 
@@ -155,7 +164,7 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 		b.Details = map[string]any{}
 	}
 	if p.Retry > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(max(p.Retry, time.Second).Seconds())))
+		w.Header().Set("Retry-After", seconds(p.Retry))
 	}
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="wosool"`)
@@ -165,6 +174,9 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 		Error body `json:"error"`
 	}{b})
 }
+
+// seconds is a time to wait as the header Retry-After has it.
+func seconds(d time.Duration) string { return strconv.Itoa(int(max(d, time.Second).Seconds())) }
 
 // writeJSON answers v, or returns an error before anything was written.
 func writeJSON(w http.ResponseWriter, status int, v any) error {

@@ -113,6 +113,8 @@ func (b *bell) Lanes(context.Context) ([]tasks.LaneStat, error) {
 	return []tasks.LaneStat{{Lane: tasks.LaneImports, Pending: 3, Active: 2, Retry: 1, Archived: 4, Oldest: 1500 * time.Millisecond}}, b.err
 }
 
+func (b *bell) Pause(context.Context, string, bool) error { return b.err }
+
 // kinds are the kinds of task that were rung for, in order.
 func (b *bell) kinds() []string {
 	b.mu.Lock()

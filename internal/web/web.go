@@ -12,12 +12,15 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/wosool/wosool/internal/events"
+	"github.com/wosool/wosool/internal/password"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tasks"
+	"github.com/wosool/wosool/internal/tenantdb"
 )
 
 // Queue takes the tasks of what was committed. *tasks.Enqueuer is one; its
@@ -26,6 +29,7 @@ type Queue interface {
 	Enqueue(ctx context.Context, refs ...tasks.Ref) error
 	Wake(ctx context.Context, refs ...tasks.Ref) error
 	Lanes(ctx context.Context) ([]tasks.LaneStat, error)
+	Pause(ctx context.Context, lane string, paused bool) error
 }
 
 // Server holds what handlers need. All fields are required but those that say so.
@@ -37,8 +41,19 @@ type Server struct {
 	Schema         int64                       // the control schema's version that this build needs
 	Metrics        *prometheus.Registry
 	Log            *slog.Logger
-	AdminKey       string         // the operators' API key; empty: the operator API refuses everybody
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; may be empty
+	AdminKey       string           // the operators' API key; empty: the operator API refuses everybody
+	TrustedProxies []netip.Prefix   // whose X-Forwarded-For and X-Forwarded-Proto are believed; may be empty
+	PublicURL      string           // where the world reaches us: at an https one cookies are never sent by http; may be empty
+	Passwords      *password.Hasher // of operators; nil: one of the standard cost
+	Asynqmon       *Asynqmon        // at /admin/queues; nil: the address says that there is none
+	Stopping       <-chan struct{}  // closed when the process begins to stop: event streams end; nil: they don't know
+
+	// OpenTenant opens a tenant's database as the tenant's own role, for the
+	// console's pages of records; nil: those pages say that there is none.
+	OpenTenant func(ctx context.Context, tenantID uuid.UUID) (*tenantdb.DB, error)
+
+	console   console
+	snapshots snapshots
 }
 
 // How long a request may take before its context ends. What it did not commit
@@ -73,6 +88,8 @@ func (s *Server) Handler() http.Handler {
 		r.Post("/events/{id}/replay", s.handle(s.replayEvent))
 		r.Get("/stats", s.handle(s.showStats))
 	})
+
+	r.Route("/admin", s.consoleRoutes)
 
 	r.Group(func(r chi.Router) {
 		r.Use(withTimeout(probeTimeout))

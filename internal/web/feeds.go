@@ -1,0 +1,84 @@
+package web
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/a-h/templ"
+)
+
+// feeds lets the consoles that look at the same address share the making of its
+// parts. Its zero value is ready for use.
+type feeds struct {
+	every, beat time.Duration // zero: liveEvery and liveBeat
+
+	mu   sync.Mutex
+	open map[string]*feed
+}
+
+// feed is one address that somebody looks at. Nothing runs for it: whoever of
+// its viewers comes first after the last shot is over makes the next one.
+type feed struct {
+	every, beat time.Duration
+	viewers     int           // guarded by feeds.mu
+	turn        chan struct{} // holds one token: who has it may make a shot
+
+	at   time.Time // of shot; guarded by turn, as shot is
+	shot map[string]string
+}
+
+// join adds a viewer to the feed of an address. leave is called once.
+func (l *feeds) join(address string) (f *feed, leave func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f = l.open[address]
+	if f == nil {
+		f = &feed{every: l.every, beat: l.beat, turn: make(chan struct{}, 1)}
+		if f.every == 0 {
+			f.every = liveEvery
+		}
+		if f.beat == 0 {
+			f.beat = liveBeat
+		}
+		if l.open == nil {
+			l.open = make(map[string]*feed)
+		}
+		l.open[address] = f
+	}
+	f.viewers++
+	return f, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		f.viewers--
+		if f.viewers == 0 {
+			delete(l.open, address)
+		}
+	}
+}
+
+// now gives the parts as they are: those another viewer has just had, or new
+// ones. Nobody changes what it returns.
+func (f *feed) now(ctx context.Context, parts func(context.Context) (map[string]templ.Component, error)) (map[string]string, error) {
+	select {
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if f.shot != nil && time.Since(f.at) < f.every*9/10 {
+		return f.shot, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, liveSlow)
+	defer cancel()
+	list, err := parts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shot, err := rendered(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	f.at, f.shot = time.Now(), shot
+	return shot, nil
+}

@@ -1,0 +1,297 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/google/uuid"
+
+	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/internal/tenant"
+	"github.com/wosool/wosool/templates"
+)
+
+const importsPath = "/admin/imports"
+
+// importsQuery is what the list of imports is asked for.
+type importsQuery struct {
+	store.RunFilter
+
+	keyset  keyset
+	filters url.Values
+}
+
+func readImportsQuery(r *http.Request) (q importsQuery, err error) {
+	if q.Status, err = queryOneOf(r, "status", "pending", "running", "waiting", "paused", "complete", "incomplete", "cancelled", "failed"); err != nil {
+		return q, err
+	}
+	if q.Kind, err = queryOneOf(r, "kind", store.RunInitial, store.RunReconcile, store.RunManual); err != nil {
+		return q, err
+	}
+	text := r.URL.Query().Get("tenant")
+	if text != "" {
+		id, err := uuid.Parse(text)
+		if err != nil {
+			return q, malformed("tenant", "tenant must be the id of a tenant")
+		}
+		q.Tenant, text = &id, id.String()
+	}
+	if q.keyset, err = readKeyset(r); err != nil {
+		return q, err
+	}
+	q.Cursor, q.Newer, q.Limit = q.keyset.Cursor, q.keyset.Newer, pageSize
+	q.filters = url.Values{"status": {q.Status}, "kind": {q.Kind}, "tenant": {text}}
+	return q, nil
+}
+
+func (s *Server) importsPage(w http.ResponseWriter, r *http.Request) error {
+	q, err := readImportsQuery(r)
+	if err != nil {
+		return err
+	}
+	found, err := s.DB.AllRuns(r.Context(), q.RunFilter)
+	if err != nil {
+		return err
+	}
+	if q.keyset.toTop(found.More) {
+		http.Redirect(w, r, listHref(importsPath, q.filters, "", ""), http.StatusSeeOther)
+		return nil
+	}
+	v, err := s.importsView(r.Context(), q, found, moments(r))
+	if err != nil {
+		return err
+	}
+	f := s.frame(r, "Imports", "imports")
+	if q.keyset.first() {
+		f.Live = listHref(importsPath+"/live", q.filters, "", "")
+	}
+	return s.render(w, r, http.StatusOK, templates.ImportsPage(f, v))
+}
+
+// importsLive streams the first page of a list of imports.
+func (s *Server) importsLive(w http.ResponseWriter, r *http.Request) error {
+	q, err := readImportsQuery(r)
+	if err != nil {
+		return err
+	}
+	at := moments(r)
+	return s.live(w, r, func(ctx context.Context) (map[string]templ.Component, error) {
+		found, err := s.DB.AllRuns(ctx, q.RunFilter)
+		if err != nil {
+			return nil, err
+		}
+		v, err := s.importsView(ctx, q, found, at)
+		if err != nil {
+			return nil, err
+		}
+		return map[string]templ.Component{"chips": templates.ImportChips(v), "rows": templates.ImportRows(v)}, nil
+	})
+}
+
+func (s *Server) importsView(
+	ctx context.Context, q importsQuery, found store.RunPage, at func(time.Time) templates.Moment,
+) (templates.ImportsView, error) {
+	var v templates.ImportsView
+	ids, tenants := make([]uuid.UUID, len(found.Runs)), make([]uuid.UUID, len(found.Runs))
+	for i, run := range found.Runs {
+		ids[i], tenants[i] = run.ID, run.TenantID
+	}
+	if q.Tenant != nil {
+		tenants = append(tenants, *q.Tenant)
+	}
+	labels, err := s.DB.TenantLabels(ctx, tenants)
+	if err != nil {
+		return v, err
+	}
+	works, err := s.DB.RunWorks(ctx, ids)
+	if err != nil {
+		return v, err
+	}
+	var stats map[string]int64
+	if q.Kind == "" && q.Tenant == nil {
+		if stats, err = s.DB.RunStats(ctx); err != nil {
+			return v, err
+		}
+	}
+	now := time.Now()
+	v = templates.ImportsView{
+		Statuses: chips(importsPath, q.filters, "status", importStatuses(stats)),
+		Kinds: chips(importsPath, q.filters, "kind", []chip{
+			{label: "every kind"},
+			{value: store.RunInitial, label: "initial"},
+			{value: store.RunReconcile, label: "reconcile"},
+			{value: store.RunManual, label: "by hand"},
+		}),
+		Empty: importsEmpty(q),
+	}
+	if q.Tenant != nil {
+		name := labels[*q.Tenant].Name
+		v.Scope = []templates.Chip{{Label: name + " ✕", Href: listHref(importsPath, q.filters, "tenant", ""), On: true}}
+	}
+	for _, run := range found.Runs {
+		v.Rows = append(v.Rows, importRow(run, labels[run.TenantID], works[run.ID], at, now))
+	}
+	if n := len(found.Runs); n > 0 {
+		v.Pager = q.keyset.pager(importsPath, q.filters, found.Runs[0].ID, found.Runs[n-1].ID, found.More)
+	}
+	return v, nil
+}
+
+// importStatuses are the statuses as a filter; without counts where stats is nil.
+func importStatuses(stats map[string]int64) []chip {
+	list := []chip{{label: "all"}}
+	var total int64
+	for _, status := range []string{"running", "waiting", "pending", "paused", "complete", "incomplete", "failed", "cancelled"} {
+		c := chip{value: status, label: status, kind: importKind(status)}
+		if stats != nil {
+			total += stats[status]
+			c.count = templates.Count(stats[status])
+		}
+		list = append(list, c)
+	}
+	if stats != nil {
+		list[0].count = templates.Count(total)
+	}
+	return list
+}
+
+// importKind is the kind of state that the status of a run or a stream is.
+func importKind(status string) string {
+	switch status {
+	case "complete":
+		return templates.Well
+	case "running":
+		return templates.Run
+	case "failed":
+		return templates.Broken
+	case "cancelled", "paused":
+		return templates.Off
+	}
+	return templates.Wait
+}
+
+func importsEmpty(q importsQuery) templates.EmptyView {
+	if q.Status != "" || q.Kind != "" || q.Tenant != nil {
+		return templates.EmptyView{Title: "No import is like this", Href: importsPath, Link: "All imports"}
+	}
+	return templates.EmptyView{
+		Title:   "Nothing has been imported yet",
+		Text:    "A store's history is imported by itself once its tenant is ready. One can be begun by hand.",
+		Command: "wosool import start TENANT",
+	}
+}
+
+// importRow is pure, so that what the list says can be tested without it.
+func importRow(
+	run store.Run, t store.TenantLabel, work store.RunWork, at func(time.Time) templates.Moment, now time.Time,
+) templates.ImportRow {
+	sum := sumStreams(run.Streams)
+	row := templates.ImportRow{
+		ID: run.ID.String(), Store: t.Name, Href: tenantHref(run.TenantID), Merchant: number(t.Merchant),
+		What: importName(run.Kind), Of: importScope(run), Kind: importKind(run.Status), Status: run.Status,
+		Reason: importReason(run, work, now), Percent: -1,
+		Imported: templates.Count(sum.Imported), Unchanged: templates.Count(sum.Unchanged), Rejected: templates.Count(sum.Rejected),
+		Source: "–", Started: momentOf(at, run.StartedAt), Took: "–",
+	}
+	if sum.SourceTotal != nil {
+		row.Source = templates.Count(*sum.SourceTotal)
+		if run.Kind != store.RunReconcile && run.Since == nil { // those that read the lists to their ends
+			row.Percent = templates.Percent(sum.Imported+sum.Unchanged+sum.Rejected, *sum.SourceTotal)
+		}
+	}
+	if sum.Rejected > 0 {
+		row.RejectsHref = tenantHref(run.TenantID) + "/rejects"
+	}
+	if run.StartedAt != nil {
+		end := now
+		if run.FinishedAt != nil {
+			end = *run.FinishedAt
+		}
+		row.Took = templates.Duration(end.Sub(*run.StartedAt))
+	}
+	if run.Status != "complete" && run.Status != "cancelled" {
+		for _, st := range run.Streams {
+			row.Streams = append(row.Streams, streamProgress(st, run.TenantID))
+		}
+	}
+	return row
+}
+
+// sumStreams adds up a run's streams. What the source has is known only where every
+// stream says so.
+func sumStreams(streams []store.StreamTotals) store.StreamTotals {
+	var sum store.StreamTotals
+	var source int64
+	known := len(streams) > 0
+	for _, st := range streams {
+		sum.Imported += st.Imported
+		sum.Unchanged += st.Unchanged
+		sum.Rejected += st.Rejected
+		if st.SourceTotal == nil {
+			known = false
+		} else {
+			source += *st.SourceTotal
+		}
+	}
+	if known {
+		sum.SourceTotal = &source
+	}
+	return sum
+}
+
+func importName(kind string) string {
+	if kind == store.RunManual {
+		return "by hand"
+	}
+	return kind
+}
+
+// importScope says what a run is about, where that is not the whole store.
+func importScope(run store.Run) string {
+	var parts []string
+	if len(run.Resources) > 0 && len(run.Resources) < len(tenant.Resources()) {
+		parts = append(parts, strings.ReplaceAll(strings.Join(run.Resources, ", "), "_", " "))
+	}
+	if run.Since != nil {
+		parts = append(parts, "since "+run.Since.UTC().Format("2 Jan 2006"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// importReason says why a run stands as it does.
+func importReason(run store.Run, work store.RunWork, now time.Time) string {
+	switch {
+	case run.Reason != nil:
+		return strings.TrimPrefix(*run.Reason, run.Status+" ") // "cancelled by an operator"
+	case run.Status == "pending" && work.Queued:
+		return "queued behind the store's other import"
+	case run.Status == "running" && work.LastError != nil && work.DueAt != nil && work.DueAt.After(now.Add(time.Second)):
+		return "goes on " + spokenDelay(*work.DueAt, now) + ": " + *work.LastError
+	}
+	return ""
+}
+
+// streamProgress is one resource of a run.
+func streamProgress(st store.StreamTotals, tenantID uuid.UUID) templates.ProgressView {
+	done := st.Imported + st.Unchanged + st.Rejected
+	p := templates.ProgressView{
+		Label: strings.ReplaceAll(st.Resource, "_", " "), Done: templates.Count(done), Percent: -1, Kind: importKind(st.Status), Note: st.Status,
+	}
+	if st.SourceTotal != nil {
+		p.Total, p.Percent = templates.Count(*st.SourceTotal), templates.Percent(done, *st.SourceTotal)
+	}
+	if st.Status == "complete" {
+		p.Percent = 100
+	}
+	if st.Reason != nil {
+		p.Note += ": " + *st.Reason
+	}
+	if st.Rejected > 0 {
+		p.Href, p.Link = tenantHref(tenantID)+"/rejects", templates.Count(st.Rejected)+" rejected"
+	}
+	return p
+}

@@ -1,0 +1,158 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/google/uuid"
+
+	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/internal/tasks"
+)
+
+// Events, imports, queues, workers and search in a real browser: nothing is wider
+// than the window, nothing goes wrong in the console, new events appear by
+// themselves, and a picture of each is kept for the eye.
+func TestListsInABrowser(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	seen := furnish(d)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Add("Cookie", d.cookie)
+		d.h.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	tab := newQueuesTab(t)
+	dead, err := d.s.DB.DeadLetters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := []struct{ name, path, shows string }{
+		{"events", "/admin/events", "waits for a tenant"},
+		{"events-filtered", "/admin/events?status=waiting&merchant=1234509876&q=order.", "merchant 1234509876"},
+		{"events-empty", "/admin/events?merchant=4", "No event is like this"},
+		{"event", "/admin/events/" + seen.applied.String(), "order.created"},
+		{"event-waiting", "/admin/events/" + seen.waiting.String(), "Ask the merchant"},
+		{"event-failed", "/admin/events/" + seen.failed.String(), "Mend the cause"},
+		{"event-text", "/admin/events/" + seen.unreadable.String(), "the sender has to"},
+		{"imports", "/admin/imports", "reconcile"},
+		{"lanes", "/admin/lanes", "provisioning"},
+		{"failed", fmt.Sprintf("/admin/lanes/failed?task=%s&group=%s", dead.Groups[0].Task, dead.Groups[0].Key), "Retry"},
+		{"workers", "/admin/workers", "workers run"},
+		{"search", "/admin/search?q=order.", "order.created"},
+		{"search-none", "/admin/search?q=nothing-like-this", "What can be searched for"},
+	}
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int64{1440, 420} {
+			tab.look(theme, width)
+			for _, page := range pages {
+				tab.open(server.URL+page.path, page.shows)
+				tab.await("document.fonts.status === 'loaded'")
+				wide, err := chromedp.Run(tab.ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if wide > width {
+					t.Errorf("%s at %d px is %d px wide", page.name, width, wide)
+				}
+				tab.shootWhole(fmt.Sprintf("%s-%s-%d", page.name, theme, width))
+			}
+		}
+	}
+
+	tab.look("light", 1440)
+	tab.open(server.URL+"/admin/events", "order.created")
+	id := d.event(deskEvent{name: "order.just.in", status: "received", merchant: 1234509876})
+	tab.await(fmt.Sprintf("document.querySelector('#events tbody tr').id === 'event-%s'", id))
+	tab.clean(server.URL)
+}
+
+// furnished names some of what furnish made.
+type furnished struct{ applied, waiting, failed, unreadable uuid.UUID }
+
+// furnish makes a store of everything that the lists show.
+func furnish(d *desk) furnished {
+	d.t.Helper()
+	var f furnished
+	palm := d.store("متجر النخيل للعطور والبخور", 1234509876, "ready")
+	dune := d.store("Dune & Sons – خيام", 1200450071, "ready")
+	shut := d.store("Closed for Eid", 1180023344, "suspended")
+	broken := d.store("<script>alert('store')</script>", 1077001122, "failed")
+	d.exec(`UPDATE tenants SET last_error = 'Clerk answered 422: the organization''s name is taken', attempts = 8, due_at = now() - interval '4 min' WHERE id = $1`, broken)
+	order := `{"event": "order.created", "merchant": 1234509876, "created_at": "Sat Nov 14 2026 14:02:11 GMT+0300", "data": {"id": 5521, "reference_id": 41, "total": {"amount": 412.5, "currency": "SAR"}, "customer": {"first_name": "نورة", "last_name": "العتيبي", "mobile": 500000000}, "access_token": "[redacted]", "items": [{"name": "عود كمبودي </pre><script>alert(1)</script>", "quantity": 2, "taxed": true, "options": null}]}}`
+	f.unreadable = d.event(deskEvent{name: "unreadable", status: "failed", words: "the body is not JSON: it ends in the middle of a string", merchant: 1234509876, tenant: &palm, text: `{"event": "order.created", "data": {"token": "[redacted]", "name": "`, ago: 50 * time.Minute})
+	for i := range 5 {
+		d.event(deskEvent{name: "order.updated", status: "failed", words: fmt.Sprintf("Salla answered 50%d for order %d", i%3, 5500+i), attempts: 12, tenant: &dune, merchant: 1200450071, payload: order, ago: time.Hour})
+	}
+	f.failed = d.event(deskEvent{name: "customer.updated", status: "failed", words: "Salla answered 500: Internal error, after 12 attempts", attempts: 12, tenant: &dune, merchant: 1200450071, payload: order, ago: 40 * time.Minute})
+	f.waiting = d.event(deskEvent{name: "order.created", status: "waiting", waiting: "grant", tenant: &palm, merchant: 1234509876, payload: order, ago: 30 * time.Minute})
+	d.event(deskEvent{name: "order.created", status: "waiting", waiting: "merchant", merchant: 1999888777, payload: order, ago: 20 * time.Minute})
+	d.event(deskEvent{name: "product.price.updated", status: "waiting", waiting: "resume", tenant: &shut, merchant: 1180023344, payload: order, ago: 12 * time.Minute})
+	d.event(deskEvent{name: "order.created", status: "waiting", waiting: "ready", tenant: &broken, merchant: 1077001122, payload: order, ago: 11 * time.Minute})
+	d.event(deskEvent{name: "organizationMembership.created", source: "clerk", status: "applied", tenant: &palm, ago: 9 * time.Minute, payload: `{}`})
+	d.event(deskEvent{name: "app.feedback.created", status: "ignored", words: "nothing here follows app.feedback.created", tenant: &palm, merchant: 1234509876, ago: 8 * time.Minute, payload: `{}`})
+	for i, name := range []string{"abandoned.cart", "product.quantity.low", "customer.created", "order.status.updated", "order.products.updated"} {
+		d.event(deskEvent{name: name, status: "applied", tenant: &palm, merchant: 1234509876, payload: order, ago: time.Duration(6-i) * time.Minute})
+	}
+	f.applied = d.event(deskEvent{name: "order.created", status: "applied", tenant: &palm, merchant: 1234509876, payload: order, ago: 50 * time.Second})
+	d.exec(`INSERT INTO audit (id, actor, act, tenant_id, details) VALUES ($1, 'noura@wosool.example', 'event.replay', $2, jsonb_build_object('id', $3::text, 'was', 'failed'))`, uuid.Must(uuid.NewV7()), palm, f.applied.String())
+	d.exec(`INSERT INTO healings (id, task, row_id, epoch, reason) VALUES ($1, 'event:apply', $2, 2, 'its worker stopped without a word: the lease ran out')`, uuid.Must(uuid.NewV7()), f.applied)
+	d.event(deskEvent{name: "order.created", status: "received", words: "Salla asks to wait: the limit of this store is used up", attempts: 1, tenant: &dune, merchant: 1200450071, payload: order, ago: 20 * time.Second})
+	d.event(deskEvent{name: "order.created", status: "received", state: "held", tenant: &dune, merchant: 1200450071, payload: order, ago: 4 * time.Second})
+
+	done := d.importRun(palm, deskRun{kind: "initial", status: "complete", started: "now() - interval '26 min'", finished: "now() - interval '2 min'"})
+	for _, s := range []struct {
+		resource string
+		n        int
+	}{{"customers", 6000}, {"products", 1998}, {"orders", 10000}, {"carts", 300}} {
+		d.importStream(done, palm, s.resource, "complete", s.n, 0, 2, s.n+2)
+	}
+	failed := d.importRun(dune, deskRun{kind: "manual", status: "failed", reason: "orders: page 71: Salla answered 500", resources: "{orders,order_details}", started: "now() - interval '3 hours'", finished: "now() - interval '150 min'"})
+	d.importStream(failed, dune, "orders", "failed", 4210, 88, 3, 10000)
+	d.importRun(shut, deskRun{kind: "reconcile", status: "cancelled", reason: "cancelled by an operator", started: "now() - interval '2 days'", finished: "now() - interval '47 hours'"})
+	part := d.importRun(shut, deskRun{kind: "reconcile", status: "incomplete", reason: "products: the source says 512, 510 were stored and 1 rejected; 1 is missing", started: "now() - interval '1 day'", finished: "now() - interval '23 hours'"})
+	d.importStream(part, shut, "products", "incomplete", 12, 498, 1, 512)
+	d.importRun(palm, deskRun{kind: "reconcile", status: "waiting", reason: "Salla's grant has to be renewed: ask the merchant to reinstall the app", state: "waiting"})
+	running := d.importRun(dune, deskRun{kind: "initial", status: "running", started: "now() - interval '130 s'"})
+	d.importStream(running, dune, "customers", "complete", 6000, 0, 0, 6000)
+	d.importStream(running, dune, "products", "complete", 1995, 0, 5, 2000)
+	d.importStream(running, dune, "orders", "running", 4210, 0, 3, 10000)
+	d.importStream(running, dune, "carts", "running", 120, 0, 0, 0)
+	d.importRun(dune, deskRun{kind: "manual", status: "pending", state: "held", resources: "{customers}"})
+
+	d.worker("worker-6f7c9d-a", "now()", "NULL", "NULL", fmt.Sprintf(`[{"task": "import:page", "row": %q, "tenant": %q, "since": %q}, {"task": "event:apply", "row": %q, "tenant": %q, "since": %q}]`,
+		uuid.New(), dune, time.Now().Add(-3*time.Second).Format(time.RFC3339), f.applied, palm, time.Now().Format(time.RFC3339)))
+	d.worker("worker-6f7c9d-b", "now()", "NULL", "NULL", "[]")
+	d.worker("worker-6f7c9d-c", "now()", "now()", "NULL", fmt.Sprintf(`[{"task": "tenant:provision", "row": %q, "tenant": %q, "since": %q}]`, broken, broken, time.Now().Add(-40*time.Second).Format(time.RFC3339)))
+	d.worker("worker-5e1b00-a", "now() - interval '3 minutes'", "NULL", "NULL", "[]")
+	d.worker("worker-5e1b00-b", "now() - interval '20 minutes'", "now()", "now() - interval '20 minutes'", "[]")
+	d.exec(`UPDATE workers SET seen_at = now() + interval '1 hour' WHERE seen_at > now() - interval '1 minute'`) // they stay while pictures are taken
+	d.exec(`INSERT INTO healings (id, task, count, reason) VALUES ($1, 'all', 214, 'Redis had lost everything: due work was queued again')`, uuid.Must(uuid.NewV7()))
+	for i, lane := range tasks.Lanes()[:3] {
+		for range 12 * (i + 1) {
+			d.enqueue(tasks.Ref{Kind: store.KindImportPage, ID: uuid.New(), Epoch: 1, Lane: lane})
+		}
+	}
+	if err := d.s.Queue.Pause(d.t.Context(), tasks.LaneCRM, true); err != nil {
+		d.t.Fatal(err)
+	}
+	return f
+}
+
+// shootWhole keeps a picture of the whole page among the test's artefacts.
+func (tab *queuesTab) shootWhole(name string) {
+	tab.t.Helper()
+	picture, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		tab.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(tab.t.ArtifactDir(), name+".png"), picture, 0o600); err != nil {
+		tab.t.Fatal(err)
+	}
+}

@@ -1,0 +1,175 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/store"
+)
+
+// Operator is the person who is signed in to the console.
+type Operator struct {
+	ID      uuid.UUID
+	Email   string
+	Session uuid.UUID
+}
+
+type operatorKey struct{}
+
+// operatorOf returns who is signed in. Behind withOperator there is always
+// somebody; elsewhere it is the zero Operator.
+func operatorOf(ctx context.Context) Operator {
+	o, _ := ctx.Value(operatorKey{}).(Operator)
+	return o
+}
+
+// operatorActor is who acts on the console, for the audit.
+func operatorActor(ctx context.Context) store.Actor {
+	return store.Actor{Name: operatorOf(ctx).Email, Address: address(ctx)}
+}
+
+// The cookie of a session. Over https its name makes browsers keep it from other
+// hosts, from scripts and from http; a session that was begun over the one is
+// nothing over the other.
+const (
+	secureCookie = "__Host-wosool"
+	plainCookie  = "wosool"
+)
+
+// tokenSize is the length of a session's token in bytes.
+const tokenSize = 32
+
+// withOperator lets only people who are signed in pass. A page that is asked for
+// leads to the sign-in and back; what a script asks for is refused.
+func (s *Server) withOperator(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o, err := s.signedIn(r)
+		switch {
+		case err == nil:
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), operatorKey{}, o)))
+		case !errors.Is(err, fault.NotFound):
+			s.fail(w, r, err)
+		case !asksForPage(r):
+			http.Error(w, "You are signed out: sign in again at /admin/sign-in", http.StatusUnauthorized)
+		default:
+			http.Redirect(w, r, "/admin/sign-in?next="+url.QueryEscape(returnTo(r)), http.StatusSeeOther)
+		}
+	})
+}
+
+// signedIn returns whose session the request's cookie is, or fault.NotFound.
+func (s *Server) signedIn(r *http.Request) (Operator, error) {
+	hash := tokenHash(r, s.cookieName(r))
+	if hash == nil {
+		return Operator{}, fault.New(fault.NotFound, "nobody is signed in")
+	}
+	found, err := s.DB.UseSession(r.Context(), hash, address(r.Context()))
+	if err != nil {
+		return Operator{}, err
+	}
+	return Operator{ID: found.OperatorID, Email: found.Email, Session: found.ID}, nil
+}
+
+// stillSignedIn tells whether the session of a request that goes on for long has
+// not ended meanwhile. It does not keep the session from ending.
+func (s *Server) stillSignedIn(ctx context.Context) (bool, error) {
+	return s.DB.SessionLives(ctx, operatorOf(ctx).Session)
+}
+
+// tokenHash returns the hash of the token in the named cookie; nil where there is none.
+func tokenHash(r *http.Request, name string) []byte {
+	c, err := r.Cookie(name)
+	if err != nil {
+		return nil
+	}
+	token, err := base64.RawURLEncoding.DecodeString(c.Value)
+	if err != nil || len(token) != tokenSize {
+		return nil
+	}
+	return hashOf(name, token)
+}
+
+// newToken returns a token for the named cookie and its hash for the database.
+func newToken(name string) (text string, hash []byte, err error) {
+	token := make([]byte, tokenSize)
+	if _, err := rand.Read(token); err != nil {
+		return "", nil, err
+	}
+	return base64.RawURLEncoding.EncodeToString(token), hashOf(name, token), nil
+}
+
+// hashOf binds a token to its cookie: one of https opens nothing over http.
+func hashOf(name string, token []byte) []byte {
+	h := sha256.New()
+	h.Write([]byte(name + ":"))
+	h.Write(token)
+	return h.Sum(nil)
+}
+
+// setSession hands the browser its token, or takes it back where text is "".
+func (s *Server) setSession(w http.ResponseWriter, r *http.Request, text string) {
+	name := s.cookieName(r)
+	c := &http.Cookie{
+		Name: name, Value: text, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: name == secureCookie, MaxAge: int(store.SessionLength.Seconds()),
+	}
+	if text == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}
+
+func (s *Server) cookieName(r *http.Request) string {
+	if s.overHTTPS(r) {
+		return secureCookie
+	}
+	return plainCookie
+}
+
+// overHTTPS tells whether the browser speaks https: to us, to a trusted proxy
+// that says so, or, where a proxy does not, since it asks for the host of an https
+// PUBLIC_URL. In doubt the cookie is the one that http does not carry.
+func (s *Server) overHTTPS(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && within(peer.Addr().Unmap().WithZone(""), s.TrustedProxies) {
+		proto, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+		if strings.EqualFold(strings.TrimSpace(proto), "https") {
+			return true
+		}
+	}
+	u, err := url.Parse(s.PublicURL)
+	return err == nil && u.Scheme == "https" && strings.EqualFold(r.Host, u.Host)
+}
+
+// asksForPage tells whether a request is a person's, who can be led elsewhere.
+func asksForPage(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "document":
+		return true
+	case "": // an old browser, or one that speaks http to another machine
+		accept := r.Header.Get("Accept")
+		return accept == "" || accept == "*/*" || strings.Contains(accept, "text/html")
+	}
+	return false
+}
+
+// returnTo is where the sign-in leads back to: the page that was asked for. An
+// act is not done again.
+func returnTo(r *http.Request) string {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return "/admin"
+	}
+	return nextPath(r.URL.RequestURI())
+}

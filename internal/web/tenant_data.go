@@ -1,0 +1,431 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/internal/tenant"
+	"github.com/wosool/wosool/internal/tenantdb"
+	"github.com/wosool/wosool/templates"
+)
+
+// dataPage lists the records of one table of a tenant.
+func (s *Server) dataPage(w http.ResponseWriter, r *http.Request) error {
+	x, err := s.wholeAt(r)
+	if err != nil {
+		return err
+	}
+	name, err := queryOneOf(r, "table", browsableNames()...)
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		name = browsableNames()[0]
+	}
+	table, err := tenantdb.BrowsableNamed(name)
+	if err != nil {
+		return err
+	}
+	f := tenantdb.BrowseFilter{Limit: pageSize}
+	if f.Q, err = queryText(r, "q"); err != nil {
+		return err
+	}
+	if f.After, err = readPlace(r, "cursor"); err != nil {
+		return err
+	}
+	if f.Before, err = readPlace(r, "newer"); err != nil {
+		return err
+	}
+	at, path := moments(r), tenantHref(x.tenant.ID)+"/data"
+	filters := url.Values{"table": {name}, "q": {f.Q}}
+	v := templates.DataView{
+		Head: x.head("data", at),
+		Search: templates.SearchBox{
+			Action: path, Query: f.Q, Placeholder: searchWords(name), Hidden: map[string]string{"table": name},
+		},
+	}
+	for _, other := range browsableNames() {
+		v.Tables = append(v.Tables, templates.Chip{
+			Label: other, Href: listHref(path, nil, "table", other), On: other == name,
+		})
+	}
+	var rows []tenantdb.BrowseRow
+	var more bool
+	err = s.lookInto(r.Context(), x.tenant, func(ctx context.Context, db *tenantdb.DB) error {
+		rows, more, err = db.Browse(ctx, table, f)
+		return err
+	})
+	if v.Notice, err = shut(err); err != nil {
+		return err
+	}
+	if f.Before != nil && !more && v.Notice == nil {
+		http.Redirect(w, r, listHref(path, filters, "", ""), http.StatusSeeOther)
+		return nil
+	}
+	fillData(&v, table, rows, path, at)
+	if n := len(rows); n > 0 {
+		if f.After != nil || f.Before != nil {
+			v.Pager.Newer = listHref(path, filters, "newer", placeText(rows[0].Place))
+		}
+		if more || f.Before != nil {
+			v.Pager.Older = listHref(path, filters, "cursor", placeText(rows[n-1].Place))
+		}
+	} else {
+		v.Empty = dataEmpty(x, f.Q, name, path)
+	}
+	return s.render(w, r, http.StatusOK, templates.Data(s.frame(r, x.tenant.Name+": "+name, "tenants"), v))
+}
+
+func browsableNames() []string {
+	var list []string
+	for _, b := range tenantdb.Browsables() {
+		list = append(list, b.Name)
+	}
+	return list
+}
+
+func searchWords(table string) string {
+	switch table {
+	case "people":
+		return "Name, e-mail, phone or id"
+	case "products":
+		return "Name, SKU or id"
+	case "orders":
+		return "Number, name, e-mail or phone"
+	}
+	return "Name, e-mail, phone or id"
+}
+
+// fillData puts records into the list.
+func fillData(v *templates.DataView, table tenantdb.Browsable, rows []tenantdb.BrowseRow, path string, at func(time.Time) templates.Moment) {
+	for _, c := range table.Columns {
+		v.Columns = append(v.Columns, templates.DataColumn{Name: c.Name, Num: numeric(c.Kind)})
+	}
+	for _, row := range rows {
+		line := templates.DataRow{Href: path + "/" + table.Name + "/" + url.PathEscape(row.Key)}
+		for i, c := range table.Columns {
+			line.Cells = append(line.Cells, dataCell(c, row.Cells[i], at))
+		}
+		if line.Cells[0].Text == "" {
+			line.Cells[0].Text = "#" + row.Key
+		}
+		v.Rows = append(v.Rows, line)
+	}
+}
+
+func numeric(kind string) bool { return kind == tenantdb.ColumnNumber || kind == tenantdb.ColumnMoney }
+
+func dataCell(c tenantdb.BrowseColumn, value string, at func(time.Time) templates.Moment) templates.DataCell {
+	cell := templates.DataCell{Label: c.Name, Text: value, Num: numeric(c.Kind)}
+	switch c.Kind {
+	case tenantdb.ColumnNumber, tenantdb.ColumnMoney:
+		cell.Text = grouped(value)
+	case tenantdb.ColumnStatus:
+		cell.Text = strings.ToLower(strings.ReplaceAll(value, "_", " "))
+	case tenantdb.ColumnTime:
+		var m templates.Moment
+		if t, err := time.Parse(time.RFC3339, value); err == nil {
+			m = at(t)
+		}
+		cell.Time = &m
+	}
+	return cell
+}
+
+// grouped puts separators into the whole part of a number: 1,234.50 SAR.
+func grouped(value string) string {
+	digits, rest := value, ""
+	if i := strings.IndexAny(value, ". "); i >= 0 {
+		digits, rest = value[:i], value[i:]
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return value
+	}
+	return templates.Count(n) + rest
+}
+
+func dataEmpty(x whole, q, name, path string) *templates.EmptyView {
+	if q != "" {
+		return &templates.EmptyView{
+			Title: "Nothing of " + name + " matches",
+			Text:  "A whole id, e-mail or phone is found at once; of names any part is looked for.",
+			Href:  listHref(path, nil, "table", name), Link: "Leave the search",
+		}
+	}
+	if len(x.runs) > 0 && x.runs[0].FinishedAt == nil {
+		return &templates.EmptyView{
+			Title: "No " + name + " yet", Text: "The history is being imported.", Href: tenantHref(x.tenant.ID), Link: "See how far it is",
+		}
+	}
+	return &templates.EmptyView{Title: "No " + name, Text: "The store has none, or its history was not imported."}
+}
+
+// readPlace reads a cursor of a list of records; nil where it is not given.
+func readPlace(r *http.Request, name string) (*tenantdb.BrowsePlace, error) {
+	value := r.URL.Query().Get(name)
+	if value == "" {
+		return nil, nil
+	}
+	micros, id, ok := strings.Cut(value, "~")
+	n, err := strconv.ParseInt(micros, 36, 64)
+	parsed, idErr := uuid.Parse(id)
+	if !ok || err != nil || idErr != nil || n < -1<<52 || n > 1<<55 {
+		return nil, malformed(name, "the cursor is not one that a list gave")
+	}
+	return &tenantdb.BrowsePlace{At: time.UnixMicro(n).UTC(), ID: parsed}, nil
+}
+
+func placeText(p tenantdb.BrowsePlace) string {
+	return strconv.FormatInt(p.At.UnixMicro(), 36) + "~" + p.ID.String()
+}
+
+// recordPage shows one record beside the documents it came from.
+func (s *Server) recordPage(w http.ResponseWriter, r *http.Request) error {
+	x, err := s.wholeAt(r)
+	if err != nil {
+		return err
+	}
+	table, err := tenantdb.BrowsableNamed(chi.URLParam(r, "table"))
+	if err != nil {
+		return err
+	}
+	key, err := url.PathUnescape(chi.URLParam(r, "key"))
+	if err != nil {
+		return malformed("key", "the address can't be read")
+	}
+	at, path := moments(r), tenantHref(x.tenant.ID)+"/data"
+	v := templates.RecordView{
+		Head: x.head("data", at), Back: listHref(path, nil, "table", table.Name), BackLabel: "← all " + table.Name,
+	}
+	var record tenantdb.BrowsedRecord
+	err = s.lookInto(r.Context(), x.tenant, func(ctx context.Context, db *tenantdb.DB) error {
+		record, err = db.BrowseRecord(ctx, table, key)
+		return err
+	})
+	if v.Notice, err = shut(err); err != nil {
+		return err
+	}
+	if v.Notice == nil {
+		if err := fillRecord(&v, table, key, record, at); err != nil {
+			return err
+		}
+	}
+	return s.render(w, r, http.StatusOK, templates.Record(s.frame(r, x.tenant.Name+": "+table.Name+" "+key, "tenants"), v))
+}
+
+// rejectsPage lists the records that a tenant's database could not take.
+func (s *Server) rejectsPage(w http.ResponseWriter, r *http.Request) error {
+	x, err := s.wholeAt(r)
+	if err != nil {
+		return err
+	}
+	f := tenantdb.RejectFilter{Limit: pageSize + 1}
+	if f.Resource, err = queryOneOf(r, "resource", tenant.Resources()...); err != nil {
+		return err
+	}
+	state, err := queryOneOf(r, "state", "all")
+	if err != nil {
+		return err
+	}
+	f.Open = state == ""
+	k, err := readKeyset(r)
+	if err != nil {
+		return err
+	}
+	f.Before = k.Cursor
+	at, path := moments(r), tenantHref(x.tenant.ID)+"/rejects"
+	filters := url.Values{"resource": {f.Resource}, "state": {state}}
+	v := templates.RejectsView{Head: x.head("rejects", at)}
+	var found []tenantdb.StoredReject
+	var counts map[string]int
+	err = s.lookInto(r.Context(), x.tenant, func(ctx context.Context, db *tenantdb.DB) error {
+		if counts, err = db.RejectCounts(ctx); err != nil {
+			return err
+		}
+		found, err = db.Rejects(ctx, f)
+		return err
+	})
+	if v.Notice, err = shut(err); err != nil {
+		return err
+	}
+	if v.Notice == nil {
+		v.Filters = rejectFilters(path, filters, counts)
+		more := len(found) > pageSize
+		found = found[:min(len(found), pageSize)]
+		for _, reject := range found {
+			v.Rows = append(v.Rows, rejectRow(reject, path, at))
+		}
+		if more {
+			v.Pager.Older = listHref(path, filters, "cursor", cursorAfter(found[len(found)-1].ID))
+		}
+		if !k.first() {
+			v.Pager.Newer = listHref(path, filters, "", "")
+		}
+		if len(found) == 0 {
+			v.Empty = &templates.EmptyView{Title: "No record is rejected", Text: "What Salla gave is stored as it is."}
+		}
+	}
+	return s.render(w, r, http.StatusOK, templates.Rejects(s.frame(r, x.tenant.Name+": rejects", "tenants"), v))
+}
+
+func rejectFilters(path string, filters url.Values, counts map[string]int) []templates.Chip {
+	total := 0
+	list := []chip{{label: "open"}}
+	for _, resource := range tenant.Resources() {
+		total += counts[resource]
+		if n := counts[resource]; n > 0 || filters.Get("resource") == resource {
+			list = append(list, chip{value: resource, label: strings.ReplaceAll(resource, "_", " "), count: many(n, 10_000)})
+		}
+	}
+	list[0].count = many(total, 10_000)
+	shown := chips(path, url.Values{"resource": filters["resource"]}, "resource", list)
+	all := filters.Get("state") == "all"
+	shown[0].On = shown[0].On && !all
+	return append(shown, templates.Chip{Label: "with those stored since", Href: listHref(path, filters, "state", "all"), On: all})
+}
+
+// rejectPage shows one record that could not be stored, whole.
+func (s *Server) rejectPage(w http.ResponseWriter, r *http.Request) error {
+	x, err := s.wholeAt(r)
+	if err != nil {
+		return err
+	}
+	id, err := idOf(r, "reject", "reject")
+	if err != nil {
+		return err
+	}
+	at, path := moments(r), tenantHref(x.tenant.ID)+"/rejects"
+	v := templates.RecordView{Head: x.head("rejects", at), Back: path, BackLabel: "← all rejects"}
+	var reject tenantdb.StoredReject
+	err = s.lookInto(r.Context(), x.tenant, func(ctx context.Context, db *tenantdb.DB) error {
+		reject, err = db.Reject(ctx, id)
+		return err
+	})
+	if v.Notice, err = shut(err); err != nil {
+		return err
+	}
+	if v.Notice == nil {
+		fillReject(&v, reject, at)
+	}
+	return s.render(w, r, http.StatusOK, templates.Record(s.frame(r, x.tenant.Name+": reject", "tenants"), v))
+}
+
+// shutError says why nobody can look into a tenant's database now. It is no failure
+// of the page: that shows it as a sentence.
+type shutError struct {
+	notice templates.Notice
+	err    error // for the log; may be nil
+}
+
+func (e *shutError) Error() string {
+	if e.err != nil {
+		return e.err.Error()
+	}
+	return e.notice.Text
+}
+
+func (e *shutError) Unwrap() error { return e.err }
+
+// shut takes the sentence out of what lookInto returned; every other error stays.
+func shut(err error) (*templates.Notice, error) {
+	if closed, ok := errors.AsType[*shutError](err); ok {
+		return &closed.notice, nil
+	}
+	return nil, err
+}
+
+// lookTimeout bounds a look into a tenant's database, signing in included.
+const lookTimeout = 8 * time.Second
+
+// lookInto runs fn on a tenant's database, as the tenant's own role. Where that
+// can't be reached, the error says it in a sentence: see shut.
+func (s *Server) lookInto(ctx context.Context, t store.Tenant, fn func(context.Context, *tenantdb.DB) error) error {
+	switch {
+	case t.Status == string(tenant.Suspended):
+		return &shutError{notice: templates.Notice{Kind: templates.Off, Text: "The store is suspended: its database takes no logins. " +
+			"Its records are kept; they can be looked at again once it is resumed."}}
+	case t.DatabaseName == nil:
+		return &shutError{notice: templates.Notice{
+			Kind: templates.Wait, Text: "The store has no database yet: the step database makes it.",
+			Href: tenantHref(t.ID), Link: "see its steps",
+		}}
+	case s.OpenTenant == nil:
+		return &shutError{notice: templates.Notice{Kind: templates.Off, Text: "This process does not open the databases of stores."}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var err error
+	for range 2 { // a connection that was kept may have been ended meanwhile: the second is new
+		var db *tenantdb.DB
+		if db, err = s.OpenTenant(ctx, t.ID); err != nil {
+			break
+		}
+		err = fn(ctx, db)
+		if err == nil || errors.Is(err, fault.NotFound) {
+			return err
+		}
+		if tenantdb.TooSlow(err) || !errors.Is(err, fault.Unavailable) {
+			break
+		}
+	}
+	n, ok := shutWords(t, err)
+	if !ok || errors.Is(ctx.Err(), context.Canceled) {
+		return err
+	}
+	s.Log.WarnContext(ctx, "a tenant's database cannot be looked into", "tenant_id", t.ID, "error", err)
+	return &shutError{notice: n, err: err}
+}
+
+// shutWords says why a database can't be looked into, and what to do; false where
+// that is not the reason of err.
+func shutWords(t store.Tenant, err error) (templates.Notice, bool) {
+	n := templates.Notice{Kind: templates.Broken}
+	switch {
+	case tenantdb.TooSlow(err):
+		n.Kind = templates.Wait
+		n.Text = "Looking through all records took too long and was stopped, so that the store's own work goes on. " +
+			"Search by a whole e-mail, phone, number or id: those are found at once."
+	case errors.Is(err, fault.Forbidden):
+		n.Text = "The database refused the store's own role: its login is closed, or its password was changed outside. " +
+			"If the store was suspended a moment ago, that is why; else run its step database again."
+	case errors.Is(err, fault.NotFound):
+		n.Text = "The database is not where the store's record says: see the page database, and whether its server is in TENANT_DATABASE_URLS."
+	case errors.Is(err, fault.Conflict):
+		n.Text = "The store has no database yet: the step database makes it."
+	case errors.Is(err, fault.Unavailable), errors.Is(err, context.DeadlineExceeded), unreachable(err):
+		n.Text = "The store's database does not answer now. Its records are safe; look whether the server " + text(t.DatabaseServer) + " is up, then try again."
+	default:
+		return n, false
+	}
+	return n, true
+}
+
+// sortedKeys gives the names of a record's columns: its ids first, the rest in order.
+func sortedKeys(row map[string]any, first ...string) []string {
+	var keys []string
+	for k := range row {
+		if !slices.Contains(first, k) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	var list []string
+	for _, k := range first {
+		if _, ok := row[k]; ok {
+			list = append(list, k)
+		}
+	}
+	return append(list, keys...)
+}

@@ -1,0 +1,118 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/wosool/wosool/internal/tenantdb"
+	"github.com/wosool/wosool/templates"
+)
+
+// fillRecord puts a record into its page.
+func fillRecord(v *templates.RecordView, table tenantdb.Browsable, key string, record tenantdb.BrowsedRecord,
+	at func(time.Time) templates.Moment,
+) error {
+	source, read, updated := momentOf(at, record.SourceAt), momentOf(at, record.ReadAt), at(record.UpdatedAt)
+	v.Title, v.Note = strings.TrimSuffix(table.Name, "s")+" "+key, "the row as it is stored, beside what Salla said"
+	if table.Name == "people" {
+		v.Title = "person " + key
+	}
+	v.Facts = []templates.Fact{
+		{Label: "Changed at Salla", Time: &source}, {Label: "Read", Time: &read}, {Label: "Stored", Time: &updated},
+	}
+	if record.DeletedAt != nil {
+		m := at(*record.DeletedAt)
+		v.Facts = append(v.Facts, templates.Fact{Label: "Deleted", Kind: templates.Off, Time: &m, Note: "only ids and times are kept"})
+	}
+	var row map[string]any
+	dec := json.NewDecoder(bytes.NewReader(record.Row))
+	dec.UseNumber() // amounts are exact
+	if err := dec.Decode(&row); err != nil {
+		return fmt.Errorf("read a record: %w", err)
+	}
+	var blank []string
+	for _, name := range sortedKeys(row, "id", "salla_customer_id", "salla_product_id", "order_id", "order_number", "salla_cart_id") {
+		if row[name] == nil {
+			blank = append(blank, name)
+			continue
+		}
+		v.Fields = append(v.Fields, fieldFact(name, row[name]))
+	}
+	v.Blank = strings.Join(blank, ", ")
+	for _, doc := range record.Documents {
+		v.Documents = append(v.Documents, templates.PayloadView{Title: documentTitle(doc.Shape), Text: string(doc.Text), JSON: true})
+	}
+	if len(v.Documents) == 0 {
+		v.Empty = &templates.EmptyView{Title: "No document is kept", Text: "The record was deleted: what Salla said of it is gone, too."}
+	}
+	return nil
+}
+
+func documentTitle(shape string) string {
+	switch shape {
+	case "list":
+		return "As the list gave it"
+	case "detail":
+		return "As a single read gave it"
+	case "items":
+		return "Its items"
+	}
+	return "As an event gave it"
+}
+
+// fieldFact is one column of a record.
+func fieldFact(name string, value any) templates.Fact {
+	if value, ok := value.(string); ok {
+		return templates.Fact{Label: name, Value: value}
+	}
+	out, err := json.Marshal(value)
+	if err != nil {
+		return templates.Fact{Label: name, Value: fmt.Sprint(value)}
+	}
+	return templates.Fact{Label: name, Value: string(out), Mono: true}
+}
+
+func rejectRow(reject tenantdb.StoredReject, path string, at func(time.Time) templates.Moment) templates.RejectRow {
+	row := templates.RejectRow{
+		Href: path + "/" + reject.ID.String(), Resource: strings.ReplaceAll(reject.Resource, "_", " "),
+		Key: text(reject.SourceID), Field: text(reject.Field), Reason: reject.Reason,
+		Kind: templates.Wait, Status: "open", At: at(reject.CreatedAt),
+	}
+	if row.Key == "" {
+		row.Key = "without id"
+	}
+	if row.Field == "" {
+		row.Field = "–"
+	}
+	if reject.RedrivenAt != nil {
+		row.Kind, row.Status = templates.Well, "stored since"
+	}
+	return row
+}
+
+// fillReject puts a record that could not be stored into its page.
+func fillReject(v *templates.RecordView, reject tenantdb.StoredReject, at func(time.Time) templates.Moment) {
+	row := rejectRow(reject, "", at)
+	v.Title = "Rejected: " + row.Resource + " " + row.Key
+	v.Facts = []templates.Fact{
+		{Label: "Why", Value: reject.Reason},
+		{Label: "Column", Value: text(reject.Field), Mono: true},
+		{Label: "When", Time: &row.At},
+		{Label: "State", Kind: row.Kind, Value: row.Status},
+	}
+	if reject.Run == uuid.Nil {
+		v.Facts = append(v.Facts, templates.Fact{Label: "Came with", Value: "an event or a single read"})
+	} else {
+		v.Facts = append(v.Facts, templates.Fact{Label: "Came with", Value: "an import", Href: importsPath + "?tenant=" + v.Head.ID})
+	}
+	if reject.RedrivenAt == nil {
+		v.Notice = &templates.Notice{Kind: templates.Wait, Text: "It is kept whole and not lost. Once it is mended in Salla, " +
+			"its next event or the next import stores it by itself."}
+	}
+	v.Documents = []templates.PayloadView{{Title: "The record as it came", Text: reject.Record, JSON: json.Valid([]byte(reject.Record))}}
+}

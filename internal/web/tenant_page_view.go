@@ -1,0 +1,386 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/internal/tenant"
+	"github.com/wosool/wosool/templates"
+)
+
+// head is what every page about a tenant begins with.
+func (x whole) head(tab string, at func(time.Time) templates.Moment) templates.TenantHead {
+	t, path := x.tenant, tenantHref(x.tenant.ID)
+	h := templates.TenantHead{
+		Name: t.Name, Domain: t.Words().Domain, Merchant: number(t.Merchant), ID: t.ID.String(),
+		SinceWords: "installed", Since: at(t.CreatedAt), Line: x.line(), Why: x.why(), More: x.more(path), Acts: x.acts(path),
+	}
+	if t.ByHand {
+		h.SinceWords = "registered by hand"
+	}
+	var connection *string
+	if x.connection != nil {
+		connection = &x.connection.Status
+	}
+	var note string
+	h.Kind, h.Status, note = statusOf(t.Status, t.SuspendedBy, connection)
+	if note != "" {
+		h.Status += ", " + note
+	}
+	if t.Status == string(tenant.Ready) && t.ReadyAt != nil {
+		h.SinceWords, h.Since = "since", at(*t.ReadyAt)
+	}
+	for _, other := range []templates.Tab{
+		{Label: "overview", Href: path},
+		{Label: "data", Href: path + "/data"},
+		{Label: "rejects", Href: path + "/rejects"},
+		{Label: "events", Href: path + "/events"},
+		{Label: "connection", Href: path + "/connection"},
+		{Label: "database", Href: path + "/database"},
+	} {
+		other.On = other.Label == tab
+		switch other.Label {
+		case "rejects":
+			if n := x.counts.Rejected; n > 0 {
+				other.Count = templates.Count(n)
+			}
+		case "events":
+			if n := int(x.counts.Events); n > 0 {
+				other.Count = many(n, 10_000)
+			}
+		}
+		h.Tabs = append(h.Tabs, other)
+	}
+	return h
+}
+
+// line sums up a tenant: ready in 0.8 s · 13,412 records · plan pro.
+func (x whole) line() string {
+	t := x.tenant
+	var parts []string
+	if t.ReadyAt != nil {
+		parts = append(parts, "ready in "+templates.Duration(t.ReadyAt.Sub(t.CreatedAt)))
+	}
+	if x.counts.Records != nil {
+		parts = append(parts, templates.Plural(*x.counts.Records, "record", "records"))
+	}
+	if t.Plan != nil {
+		parts = append(parts, "plan "+*t.Plan)
+	}
+	if t.DatabaseServer != nil {
+		parts = append(parts, "server "+*t.DatabaseServer)
+	}
+	if t.ModelVersion != nil {
+		parts = append(parts, fmt.Sprintf("model %d", *t.ModelVersion))
+	}
+	return strings.Join(parts, " · ")
+}
+
+// acts are what an operator may do to a tenant as it is. What can't be done now is
+// not there: the page has no buttons that are refused.
+func (x whole) acts(path string) []templates.ActView {
+	var list []templates.ActView
+	t := x.tenant
+	if t.State == "failed" {
+		list = append(list, templates.ActView{Action: path + "/retry", Label: "Retry", Primary: true})
+	}
+	switch tenant.Status(t.Status) {
+	case tenant.Ready:
+		list = append(list, templates.ActView{Action: path + "/import", Label: "Import again", Confirm: "ask"})
+	case tenant.Suspended:
+		if text(t.SuspendedBy) == string(tenant.ByOperator) {
+			list = append(list, templates.ActView{Action: path + "/resume", Label: "Resume", Primary: true})
+		}
+		return list
+	case tenant.Deprovisioning, tenant.Deleted:
+		return nil
+	}
+	return append(list, templates.ActView{Action: path + "/suspend", Label: "Suspend", Confirm: "ask", ConfirmWord: t.Name, Danger: true})
+}
+
+// shown are the runs that the page shows: those that are open, or else the newest.
+func (x whole) shown() []store.Run {
+	var open []store.Run
+	for _, run := range x.runs {
+		if run.FinishedAt == nil {
+			open = append(open, run)
+		}
+	}
+	if len(open) == 0 && len(x.runs) > 0 {
+		return x.runs[:1]
+	}
+	return open
+}
+
+// runView is an import with its streams.
+func runView(run store.Run, paces map[string]store.StreamPace, at func(time.Time) templates.Moment, now time.Time) templates.RunView {
+	v := templates.RunView{
+		Title: "Import · " + importName(run.Kind), Href: importsPath + "?tenant=" + run.TenantID.String(),
+		Kind: importKind(run.Status), Status: run.Status, Open: run.FinishedAt == nil,
+	}
+	if scope := importScope(run); scope != "" {
+		v.Title += " · " + scope
+	}
+	var left, rate float64
+	known := true
+	for _, st := range run.Streams {
+		p := paceView(st, run, paces[st.Resource], now)
+		v.Streams = append(v.Streams, p.ProgressView)
+		left += p.left
+		rate += p.rate
+		known = known && p.known
+	}
+	var parts []string
+	switch {
+	case run.FinishedAt != nil:
+		if run.StartedAt != nil {
+			parts = append(parts, "took "+templates.Duration(run.FinishedAt.Sub(*run.StartedAt)))
+		}
+		parts = append(parts, "ended "+at(*run.FinishedAt).Exact)
+	case run.StartedAt == nil:
+		parts = append(parts, "begins within seconds")
+	default:
+		parts = append(parts, "for "+templates.Duration(now.Sub(*run.StartedAt).Truncate(time.Second)))
+		if rate > 0 {
+			parts = append(parts, templates.Count(int64(rate))+" records a minute")
+			if known && left > 0 {
+				parts = append(parts, leftWords(time.Duration(left/rate*float64(time.Minute))))
+			}
+		}
+	}
+	v.Line = strings.Join(parts, " · ")
+	if run.Reason != nil && run.Status != "complete" {
+		words := *run.Reason
+		if run.Status == "waiting" {
+			words = waitText(words)
+		}
+		v.Why = &templates.Notice{Kind: v.Kind, Text: sentence(words)}
+		switch run.Status {
+		case "failed":
+			v.Why.Text += " What was imported stays. Mend the cause, then import again."
+		case "incomplete":
+			v.Why.Text += " Everything else is stored. Import again compares it once more."
+		}
+	}
+	return v
+}
+
+// pace is a stream's progress, and what the estimate of its end is made of.
+type pace struct {
+	templates.ProgressView
+
+	left  float64 // records
+	rate  float64 // records a minute
+	known bool    // how many are left
+}
+
+// paceView is a stream of a run with its rate, its end, or what it waits for.
+func paceView(st store.StreamTotals, run store.Run, p store.StreamPace, now time.Time) pace {
+	done := st.Imported + st.Unchanged + st.Rejected
+	v := pace{ProgressView: streamProgress(st, run.TenantID), known: true}
+	if st.FinishedAt != nil || run.FinishedAt != nil {
+		if st.Status == "complete" && st.FinishedAt != nil {
+			v.Note = "done in " + templates.Duration(st.FinishedAt.Sub(st.StartedAt))
+		}
+		return v
+	}
+	if v.known = st.SourceTotal != nil; v.known {
+		v.left = float64(max(*st.SourceTotal-done, 0))
+	}
+	if p.Seconds > 0 {
+		v.rate = float64(p.Records) * 60 / max(p.Seconds, 1)
+	}
+	waits := text(p.Waits)
+	switch {
+	case run.Status == "paused":
+		v.Note = "paused"
+	case waits != "" && p.DueAt == nil && p.Records == 0 && p.Attempts == 0:
+		v.Kind, v.Note = templates.Wait, waitText(waits)
+	case waits != "" && p.Attempts > 0:
+		v.Kind = templates.Wait
+		v.Note = fmt.Sprintf("attempt %d failed: %s", p.Attempts, waits)
+		if p.DueAt != nil {
+			v.Note += "; again " + spokenDelay(*p.DueAt, now)
+		}
+	case waits != "" && p.DueAt != nil && p.DueAt.Sub(now) > 2*time.Second:
+		v.Kind, v.Note = templates.Wait, waitText(waits)+", goes on "+spokenDelay(*p.DueAt, now)
+	case v.rate > 0:
+		v.Note = templates.Count(int64(v.rate)) + " a minute"
+		if v.known && v.left > 0 {
+			v.Note += " · " + leftWords(time.Duration(v.left/v.rate*float64(time.Minute)))
+		}
+	}
+	return v
+}
+
+// timelineItem puts what happened into words.
+func timelineItem(h store.Happening, at func(time.Time) templates.Moment) templates.TimelineItem {
+	v := templates.TimelineItem{Time: at(h.At), Title: h.Name, Detail: h.Detail}
+	took := ""
+	if h.Until != nil {
+		took = templates.Duration(h.At.Sub(*h.Until).Abs())
+	}
+	switch h.Kind {
+	case store.HappenedEvent:
+		v.Kind, v.Href = "event", eventsPath+"/"+h.ID
+		v.Status = eventKind(store.Event{Status: h.Status})
+		v.Detail = eventWords(h, took)
+	case store.HappenedRun:
+		v.Kind, v.Href = "import", importsPath
+		if h.Status == "began" {
+			v.Status, v.Title, v.Detail = templates.Run, importName(h.Name)+" began", strings.ReplaceAll(h.Detail, "_", " ")
+		} else {
+			v.Status, v.Title = importKind(h.Status), importName(h.Name)+" "+h.Status
+			v.Detail = joined("took "+took, h.Detail)
+		}
+	case store.HappenedStep:
+		v.Kind, v.Title = "step", h.Name+" "+h.Status
+		v.Status = stepView(store.Step{Status: h.Status}, h.At).Kind
+		if h.Status == string(tenant.StepDone) && took != "" {
+			v.Detail = "took " + took
+		}
+	case store.HappenedPage:
+		v.Kind, v.Status, v.Title = "task", templates.Well, "import:page "+strings.ReplaceAll(h.Name, "_", " ")
+	case store.HappenedHealed:
+		v.Kind, v.Status, v.Title = "task", templates.Wait, h.Name+" put back"
+	case store.HappenedGrant:
+		v.Kind, v.Status, v.Title = "grant", templates.Well, grantWords(h.Name)
+		switch h.Name {
+		case "unknown":
+			v.Status = templates.Wait
+		case "parked":
+			v.Status = templates.Broken
+		case "revoked":
+			v.Status = templates.Off
+		}
+	case store.HappenedAct:
+		v.Kind, v.Title = "person", h.Who
+		v.Detail = joined(actWords(h.Name), h.Detail)
+	}
+	return v
+}
+
+func eventWords(h store.Happening, took string) string {
+	switch {
+	case h.Status == store.EventApplied:
+		return "applied in " + took
+	case h.Status == store.EventWaiting:
+		wait := h.Detail
+		return eventReason(store.Event{Status: h.Status, WaitingFor: &wait}, nil)
+	case h.Detail != "":
+		return h.Status + ": " + h.Detail
+	}
+	return h.Status
+}
+
+func grantWords(what string) string {
+	switch what {
+	case "granted":
+		return "access granted for the first time"
+	case "refreshed":
+		return "grant refreshed"
+	case "revoked":
+		return "app uninstalled: grant revoked"
+	case "unknown":
+		return "a refresh had no answer"
+	case "parked":
+		return "grant no longer accepted: needs the merchant"
+	}
+	return what
+}
+
+func actWords(act string) string {
+	switch act {
+	case "tenant.create":
+		return "registered the store"
+	case "tenant.retry":
+		return "retried setting it up"
+	case "tenant.import":
+		return "asked for an import"
+	case "tenant.suspend":
+		return "suspended the store"
+	case "tenant.resume":
+		return "resumed the store"
+	case "import.pause":
+		return "paused the import"
+	case "import.resume":
+		return "resumed the import"
+	case "import.cancel":
+		return "cancelled the import"
+	case "event.replay":
+		return "replayed an event"
+	case "task.retry":
+		return "retried failed work"
+	}
+	return act
+}
+
+// joined puts parts into one line; what is empty is left out.
+func joined(parts ...string) string {
+	var list []string
+	for _, p := range parts {
+		if p != "" {
+			list = append(list, p)
+		}
+	}
+	return strings.Join(list, " · ")
+}
+
+// connectionFacts says how a tenant's grant stands. No token is among them.
+func connectionFacts(x whole, at func(time.Time) templates.Moment) []templates.Fact {
+	c := x.connection
+	if c == nil {
+		return []templates.Fact{{Label: "State", Kind: templates.Off, Value: "no grant yet"}}
+	}
+	moment := func(label string, t *time.Time, note string) templates.Fact {
+		m := momentOf(at, t)
+		return templates.Fact{Label: label, Time: &m, Note: note}
+	}
+	state := templates.Fact{Label: "State", Value: strings.ReplaceAll(c.Status, "_", " "), Kind: templates.Well}
+	switch {
+	case c.Status == store.ConnectionParked:
+		state.Value, state.Kind = "needs re-authorisation", templates.Broken
+	case c.Status == store.ConnectionRevoked:
+		state.Kind = templates.Off
+	case c.RefreshUnknownAt != nil:
+		state.Value, state.Kind = "refresh unknown", templates.Wait
+	case c.Status == store.ConnectionRefreshing:
+		state.Kind = templates.Run
+	}
+	facts := []templates.Fact{
+		state,
+		moment("Granted", c.GrantedAt, "the authorization that this grant descends from"),
+		moment("Refreshed", c.RefreshedAt, ""),
+		moment("Refreshed again", c.RefreshAt, "by itself"),
+		moment("Access token ends", c.ExpiresAt, ""),
+		{Label: "Scopes", Value: strings.Join(c.Scopes, ", ")},
+		{Label: "Version", Value: templates.Count(c.Version), Note: "grants stored so far"},
+	}
+	if c.RefreshUnknownAt != nil {
+		facts = append(facts, moment("Refresh without answer", c.RefreshUnknownAt, ""))
+	}
+	if c.RevokedAt != nil {
+		facts = append(facts, moment("Uninstalled", c.RevokedAt, ""))
+	}
+	if said := text(c.ParkedReason); said != "" {
+		facts = append(facts, templates.Fact{Label: "Why", Value: said})
+	}
+	return facts
+}
+
+// databaseFacts says where a tenant's database is.
+func databaseFacts(t store.Tenant) []templates.Fact {
+	facts := []templates.Fact{
+		{Label: "Server", Value: text(t.DatabaseServer), Mono: true},
+		{Label: "Database", Value: text(t.DatabaseName), Mono: true, Copy: true},
+		{Label: "Role", Value: text(t.DatabaseRole), Mono: true},
+	}
+	if t.ModelVersion != nil {
+		facts = append(facts, templates.Fact{Label: "Model version", Value: fmt.Sprint(*t.ModelVersion)})
+	}
+	return append(facts,
+		templates.Fact{Label: "Clerk organization", Value: text(t.ClerkOrganizationID), Mono: true, Copy: true},
+		templates.Fact{Label: "Owner", Value: joined(text(t.ClerkOwner), text(t.ClerkOwnerID))})
+}

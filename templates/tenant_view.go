@@ -1,0 +1,84 @@
+package templates
+
+// TenantHead is what every page about a store begins with.
+type TenantHead struct {
+	Name, Domain, Merchant, ID string
+	Kind, Status               string
+	Since                      Moment  // the status's own time: ready since
+	SinceWords                 string  // ready since, installed
+	Line                       string  // ready in 0.8 s · 13,412 records · plan pro
+	Why                        *Notice // why it is not as it should be, in one sentence, with what to do
+	More                       []Notice
+	Acts                       []ActView
+	Tabs                       []Tab
+}
+
+// TenantView is the page about one store.
+type TenantView struct {
+	Head     TenantHead
+	Steps    []StepView
+	Runs     []RunView
+	NoRun    string // why there is no import
+	Filters  []Chip // of the timeline
+	Timeline []TimelineItem
+	Quiet    *EmptyView // nothing in the timeline
+	Pager    Pager
+}
+
+// RunView is one import of a store.
+type RunView struct {
+	Title        string // initial import
+	Href         string
+	Kind, Status string
+	Line         string // running 2 m 10 s · about 40 minutes left
+	Why          *Notice
+	Streams      []ProgressView
+	Open         bool
+}
+
+// TenantEventsView is a store's events.
+type TenantEventsView struct {
+	Head  TenantHead
+	Rows  []TenantEventRow
+	Pager Pager
+	Empty *EmptyView
+}
+
+// TenantEventRow is one event of a store.
+type TenantEventRow struct {
+	Href, Event, Source string
+	Kind, Status        string
+	Note                string
+	Received            Moment
+	Took                string
+}
+
+// TenantFactsView is a page of facts about a store.
+type TenantFactsView struct {
+	Head   TenantHead
+	Notice *Notice
+	Title  string
+	Facts  []Fact
+	Tables []TableRow // of the database
+	Note   string
+}
+
+// TableRow is a table of a store's database.
+type TableRow struct{ Name, Rows, Size string }
+
+// ImportFormView asks what to import.
+type ImportFormView struct {
+	Head      TenantHead
+	Action    string
+	Resources []Choice
+	Since     string
+	Error     string
+	Note      string
+	Back      string
+}
+
+// Choice is a box to tick.
+type Choice struct {
+	Name, Label string
+	On          bool
+}
