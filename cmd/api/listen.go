@@ -63,10 +63,10 @@ func listen(ctx context.Context, cfg config.Config, s *web.Server, log *slog.Log
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		if err := s.DB.AwaitSchema(ctx, s.Schema, log); err != nil && ctx.Err() == nil {
-			return err
+		if err := s.DB.AwaitSchema(ctx, s.Schema, log); err != nil {
+			return unlessStopped(ctx, err)
 		}
-		return nil
+		return firstOperator(ctx, cfg, s, log)
 	})
 	g.Go(func() error {
 		log.InfoContext(ctx, "listening", "address", l.Addr().String())
@@ -86,4 +86,12 @@ func listen(ctx context.Context, cfg config.Config, s *web.Server, log *slog.Log
 		return nil
 	})
 	return g.Wait()
+}
+
+// unlessStopped drops the error of a wait that ended because the process stops.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }

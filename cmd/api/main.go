@@ -33,8 +33,11 @@ func main() {
 // run is the whole process: 0 stopped as asked, 1 failed with a sentence, 2
 // misuse, or settings that are missing or wrong.
 func run(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == "-healthcheck" {
+		return telemetry.Healthcheck(ctx, config.HTTPAddr(config.API, getenv), "/healthz", stderr)
+	}
 	if len(args) > 0 {
-		fmt.Fprintln(stderr, "api: it takes no arguments; its settings come from the environment")
+		fmt.Fprintln(stderr, "api: it takes no arguments but -healthcheck; its settings come from the environment")
 		return 2
 	}
 	cfg, err := config.Load(config.API, getenv)
@@ -77,6 +80,17 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	reader, err := newReader(ctx, cfg, db, log)
+	if err != nil {
+		return err
+	}
+	defer reader.Pools.Close()
+	redisOptions, err := tasks.ConnOpt(cfg.RedisURL.Reveal())
+	if err != nil {
+		return fmt.Errorf("open Redis: %w", err)
+	}
+	asynqmon := web.NewAsynqmon(redisOptions)
+	defer func() { _ = asynqmon.Close() }()
 	s := &web.Server{
 		DB:             db,
 		Inbox:          inbox,
@@ -87,6 +101,11 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		Log:            log,
 		AdminKey:       cfg.AdminAPIKey.Reveal(),
 		TrustedProxies: cfg.TrustedProxies,
+		PublicURL:      cfg.PublicURL,
+		Passwords:      web.NewHasher(),
+		Asynqmon:       asynqmon,
+		Stopping:       ctx.Done(),
+		OpenTenant:     reader.Open,
 	}
 	return listen(ctx, cfg, s, log)
 }

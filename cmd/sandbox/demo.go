@@ -83,6 +83,7 @@ type demo struct {
 	fleet   *fleet
 	sandbox *sandbox.Server
 	api     *apiClient
+	console console
 }
 
 // up starts the sandbox, migrates, and starts the api and the workers.
@@ -112,13 +113,14 @@ func (d *demo) up(ctx, serveCtx context.Context, serving *sync.WaitGroup) error 
 	base := "http://" + l.Addr().String()
 	key := "demo_" + secret(24)
 	d.api = newAPIClient("http://"+apiAddr, key)
+	d.console = console{base: "http://" + apiAddr, email: "operator@wosool.example", password: secret(9)}
 	d.fleet.env = append(os.Environ(),
 		"PUBLIC_URL="+publicURL, "SECRET_KEYSET="+keyset,
 		"SALLA_CLIENT_ID="+cfg.ClientID, "SALLA_CLIENT_SECRET="+cfg.ClientSecret, "SALLA_WEBHOOK_SECRET="+cfg.WebhookSecret,
 		"SALLA_API_URL="+d.sandbox.SallaURL(base), "SALLA_ACCOUNTS_URL="+d.sandbox.AccountsURL(base),
 		"CLERK_SECRET_KEY="+cfg.ClerkKey, "CLERK_WEBHOOK_SECRET="+cfg.ClerkWebhookSecret,
 		"CLERK_ISSUER="+d.sandbox.Issuer(), "CLERK_API_URL="+d.sandbox.ClerkURL(base), "CLERK_JWKS_URL="+d.sandbox.JWKSURL(base),
-		"ADMIN_API_KEY="+key,
+		"ADMIN_API_KEY="+key, "ADMIN_EMAIL="+d.console.email, "ADMIN_PASSWORD="+d.console.password,
 	)
 	for _, spec := range demoStores() {
 		d.sandbox.AddStore(spec)
@@ -137,7 +139,7 @@ func (d *demo) up(ctx, serveCtx context.Context, serving *sync.WaitGroup) error 
 	if err := d.fleet.ready(ctx, "http://"+apiAddr+"/readyz"); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.err, "api at http://%s · sandbox at %s · logs in %s\n", apiAddr, base, d.fleet.folder)
+	fmt.Fprintf(d.err, "%s\napi at http://%s · sandbox at %s · logs in %s\n", d.console, apiAddr, base, d.fleet.folder)
 	return nil
 }
 
@@ -167,6 +169,9 @@ func (d *demo) drive(ctx context.Context) error {
 		return err
 	}
 	s.print(d.out)
+	if err := d.console.check(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
 	if !d.options.Once && ctx.Err() == nil {
 		d.live(ctx)
 	}
@@ -186,7 +191,7 @@ func (d *demo) drive(ctx context.Context) error {
 // live lets the stores live until the context ends.
 func (d *demo) live(ctx context.Context) {
 	fmt.Fprintln(d.err, "\nThe stores live now: orders arrive, prices change, carts are left. Ctrl-C ends the demo.")
-	fmt.Fprintf(d.err, "Look: curl -s -H 'Authorization: Bearer %s' %s/api/admin/v1/stats\n", d.api.key, d.api.base)
+	fmt.Fprintf(d.err, "%s\nOr: curl -s -H 'Authorization: Bearer %s' %s/api/admin/v1/stats\n", d.console, d.api.key, d.api.base)
 	go d.sandbox.Live(ctx, sandbox.LiveOptions{})
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()

@@ -22,8 +22,9 @@ import (
 )
 
 type cli struct {
-	Serve serveCmd `cmd:"" help:"Serve Salla, Clerk and Twenty's health on a port."`
-	Demo  demoCmd  `cmd:"" help:"Run all of Wosool against the sandbox and install three stores."`
+	Serve  serveCmd  `cmd:"" help:"Serve Salla, Clerk and Twenty's health on a port."`
+	Demo   demoCmd   `cmd:"" help:"Run all of Wosool against the sandbox and install three stores."`
+	Health healthCmd `cmd:"" help:"Ask the sandbox that serves on this machine whether it lives."`
 }
 
 type serveCmd struct {

@@ -26,14 +26,21 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Getenv, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Getenv, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-// run is the whole process: 0 stopped as asked, 1 failed with a sentence, 2 the
-// settings are missing or wrong.
-func run(ctx context.Context, getenv func(string) string, stderr io.Writer) int {
+// run is the whole process: 0 stopped as asked, 1 failed with a sentence, 2
+// misuse, or settings that are missing or wrong.
+func run(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == "-healthcheck" {
+		return telemetry.Healthcheck(ctx, config.HTTPAddr(config.Worker, getenv), "/healthz", stderr)
+	}
+	if len(args) > 0 {
+		fmt.Fprintln(stderr, "worker: it takes no arguments but -healthcheck; its settings come from the environment")
+		return 2
+	}
 	cfg, err := config.Load(config.Worker, getenv)
 	if err != nil {
 		fmt.Fprintln(stderr, "worker:", err)

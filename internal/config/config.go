@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Secret is a value that never prints.
@@ -143,7 +144,7 @@ func Load(p Process, getenv func(string) string) (Config, error) {
 		EventRetention:    r.duration("EVENT_RETENTION", 90*24*time.Hour),
 
 		AdminEmail:     r.text("ADMIN_EMAIL", false, "", ""),
-		AdminPassword:  Secret(r.text("ADMIN_PASSWORD", false, "", "")),
+		AdminPassword:  r.password("ADMIN_PASSWORD", "ADMIN_EMAIL"),
 		AdminAPIKey:    r.apiKey("ADMIN_API_KEY"),
 		TrustedProxies: r.prefixes("TRUSTED_PROXIES"),
 
@@ -166,7 +167,7 @@ func Load(p Process, getenv func(string) string) (Config, error) {
 			RefreshDeadline: r.duration("REFRESH_DEADLINE", 30*time.Second),
 		},
 	}
-	c.HTTPAddr = r.addr("HTTP_ADDR", map[Process]string{API: ":8080", Worker: ":8081"}[p])
+	c.HTTPAddr = r.addr("HTTP_ADDR", standardAddr(p))
 	c.ClerkJWKSURL = r.url("CLERK_JWKS_URL", strings.TrimSuffix(c.ClerkIssuer, "/")+"/.well-known/jwks.json")
 	c.TenantDatabaseURLs = r.tenantURLs("TENANT_DATABASE_URLS", c.DatabaseURL)
 	if c.LeaseRenew >= c.Lease {
@@ -198,8 +199,8 @@ func (r *reader) wrong(name, should string) {
 
 // value reads one setting; ok is false where it is empty.
 func (r *reader) value(name string, required bool, should string) (v string, ok bool) {
-	v = strings.TrimSpace(r.getenv(name))
-	if v == "" && required {
+	v, readable := r.get(name)
+	if v == "" && required && readable {
 		r.missing(name, should)
 	}
 	return v, v != ""
@@ -213,8 +214,14 @@ func (r *reader) text(name string, required bool, standard, should string) strin
 }
 
 func (r *reader) list(name string) []string {
+	v, _ := r.get(name)
+	return split(v)
+}
+
+// split reads what is separated by commas.
+func split(v string) []string {
 	var items []string
-	for item := range strings.SplitSeq(r.getenv(name), ",") {
+	for item := range strings.SplitSeq(v, ",") {
 		if item = strings.TrimSpace(item); item != "" {
 			items = append(items, item)
 		}
@@ -223,8 +230,9 @@ func (r *reader) list(name string) []string {
 }
 
 func (r *reader) secrets(name string, required bool, should string, valid func(string) bool) []Secret {
-	items := r.list(name)
-	if len(items) == 0 && required {
+	v, readable := r.get(name)
+	items := split(v)
+	if len(items) == 0 && required && readable {
 		r.missing(name, should)
 	}
 	var secrets []Secret
@@ -412,6 +420,22 @@ func (r *reader) keyset(name string, required bool) Secret {
 	}
 	if raw, err := base64.StdEncoding.DecodeString(v); err != nil || !strings.Contains(string(raw), "primaryKeyId") {
 		r.wrong(name, should)
+	}
+	return Secret(v)
+}
+
+// passwordLength is the least length of the first operator's password.
+const passwordLength = 12
+
+// password reads a password that goes with an e-mail: both are given, or neither.
+func (r *reader) password(name, email string) Secret {
+	const should = "at least 12 characters"
+	v, ok := r.value(name, r.getenv(email) != "", should)
+	if ok && utf8.RuneCountInString(v) < passwordLength {
+		r.wrong(name, should)
+	}
+	if ok && r.getenv(email) == "" {
+		r.missing(email, "the e-mail address that "+name+" belongs to")
 	}
 	return Secret(v)
 }
