@@ -21,8 +21,12 @@ build: ## build api, worker, wosool and sandbox into bin/
 demo: build ## the whole of Wosool with three sandbox stores (ARGS="--once --json --rate=documented")
 	@exec $(services) -- ./bin/sandbox demo $(ARGS)
 
+.PHONY: up
+up: ## the compose file's services, built anew (docs/compose.md; ARGS="-d --scale worker=4")
+	@exec docker compose up --build $(ARGS)
+
 .PHONY: test
-test: generated lint compiler ## all that CI runs: generated code, linters, tests with the race detector
+test: generated lint compiler browser ## all that CI runs: generated code, linters, tests with the race detector
 	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m $(ARGS) ./...
 
 .PHONY: test-short
@@ -44,6 +48,14 @@ generated: # is the generated code that is committed what generate makes?
 .PHONY: compiler
 compiler: # the race detector needs one
 	@scripts/need-compiler
+
+.PHONY: browser
+browser: # the console's tests look at it in Chromium
+	@scripts/need-chromium
+
+.PHONY: bench
+bench: ## what is promised of speed, measured (ARGS="--json --only=console")
+	@exec $(services) -- go run ./internal/bench $(ARGS)
 
 .PHONY: clean
 clean: ## remove what was built
