@@ -6,15 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/a-h/templ"
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/chromedp"
+
+	"github.com/wosool/wosool/internal/browsertest"
 )
 
 // All parts of the console in a real browser, in both themes, wide and narrow:
@@ -24,32 +21,24 @@ func TestGallery(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(galleryHandler(t))
 	t.Cleanup(server.Close)
-	ctx, faults := browser(t)
+	tab := browsertest.Open(t)
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 899, 420} {
-			for _, page := range []string{"parts", "lists", "signin", "account", "failed", "confirm"} {
-				name := fmt.Sprintf("%s-%s-%d", page, theme, width)
-				run(t, ctx, chromedp.EmulateViewport(width, 900), prefer(theme), chromedp.Navigate(server.URL+"/"+page))
-				wide, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth - innerWidth`))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if wide > 0 {
-					t.Errorf("%s is %d px wider than the window", name, wide)
-				}
-				picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name+".png"), picture, 0o600); err != nil {
-					t.Fatal(err)
-				}
+			tab.Look(theme, width)
+			for _, page := range []struct{ name, shows string }{
+				{"parts", "needs re-authorisation"},
+				{"lists", "No store yet"},
+				{"signin", "E-mail or password is not right."},
+				{"account", "Safari on an iPhone"},
+				{"failed", "This failed on our side"},
+				{"confirm", "Deliveries are kept and wait."},
+			} {
+				tab.Go(server.URL+"/"+page.name, page.shows)
+				tab.Shoot(fmt.Sprintf("%s-%s-%d", page.name, theme, width))
 			}
 		}
 	}
-	for _, f := range faults() {
-		t.Errorf("console: %s", f)
-	}
+	tab.Clean(server.URL)
 }
 
 // galleryHandler serves the pages, and the files of the console beside them.
@@ -104,65 +93,6 @@ func galleryHandler(t *testing.T) http.Handler {
 		}
 	})
 	return mux
-}
-
-// browser starts Chromium; faults gives what its console complained about.
-func browser(t *testing.T) (ctx context.Context, faults func() []string) {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-gpu", true),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start Chromium (apt-get install chromium): %v", err)
-	}
-	list := make(chan string, 1000)
-	messages := chromedp.Console(ctx)
-	go func() {
-		for m, err := range messages {
-			if err != nil {
-				return
-			}
-			if m.IsException() || m.Type == chromedp.ConsoleError || m.Source == "security" {
-				list <- m.String()
-			}
-		}
-	}()
-	return ctx, func() []string {
-		var all []string
-		for {
-			select {
-			case m := <-list:
-				all = append(all, m)
-			default:
-				return all
-			}
-		}
-	}
-}
-
-func run(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		t.Fatalf("in the browser: %v", err)
-	}
-}
-
-// prefer makes the system's theme light or dark.
-func prefer(theme string) chromedp.Action[chromedp.Void] {
-	return func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{
-				{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"},
-			},
-		})
-		return chromedp.Void{}, err
-	}
 }
 
 func inPage(f Frame, content templ.Component) templ.Component {

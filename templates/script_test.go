@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,8 +10,8 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
-	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/chromedp"
+
+	"github.com/wosool/wosool/internal/browsertest"
 )
 
 // The keyboard: rows are walked, the search is found, the list of keys opens, a
@@ -27,9 +26,9 @@ func TestKeyboard(t *testing.T) {
 		pages.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	ctx, faults := browser(t)
-	run(t, ctx, chromedp.Navigate(server.URL+"/lists"))
-	holds(t, ctx, `document.documentElement.classList.contains("js")`)
+	tab := browsertest.Open(t)
+	tab.Go(server.URL+"/lists", "No store yet")
+	tab.Await(`document.documentElement.classList.contains("js")`)
 	focused := `[...document.querySelectorAll("a.row")].indexOf(document.activeElement)`
 	for _, step := range []struct{ key, want string }{
 		{"j", focused + " === 0"},
@@ -42,16 +41,16 @@ func TestKeyboard(t *testing.T) {
 		{"?", `document.getElementById("keys").open`},
 		{"\x1b", `!document.getElementById("keys").open`},
 	} {
-		run(t, ctx, chromedp.KeyEvent(step.key))
-		holds(t, ctx, step.want)
+		tab.Type(step.key)
+		tab.Await(step.want)
 	}
-	run(t, ctx, chromedp.KeyEvent("g"), chromedp.KeyEvent("w"))
+	tab.Type("gw")
 	select {
 	case <-went:
 	case <-time.After(20 * time.Second):
 		t.Error("g w does not lead to the workers")
 	}
-	for _, f := range faults() {
+	for _, f := range tab.Faults() {
 		if !strings.Contains(f, "404") { // the gallery has no such page
 			t.Errorf("console: %s", f)
 		}
@@ -91,7 +90,7 @@ func TestLiveParts(t *testing.T) {
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	ctx, _ := browser(t)
+	tab := browsertest.Open(t)
 	send := func(event, html string) {
 		t.Helper()
 		data, err := json.Marshal(map[string]string{"key": "rows", "html": html})
@@ -107,52 +106,29 @@ func TestLiveParts(t *testing.T) {
 	rows := func(want ...string) string {
 		return fmt.Sprintf(`[...document.querySelectorAll("[data-live=rows] li")].map(li => li.textContent).join() === %q`, strings.Join(want, ","))
 	}
-	run(t, ctx, chromedp.Navigate(server.URL+"/page"))
-	run(t, ctx, chromedp.Click(chromedp.Search(`//summary[text()="More"]`)))
-	run(t, ctx, pointAt("#away"))
-	holds(t, ctx, `document.activeElement.blur(), document.activeElement === document.body`)
+	away, row := `document.getElementById("away")`, `document.querySelector("[data-live=rows] li")`
+	tab.Go(server.URL+"/page", "elsewhere")
+	tab.Press("More")
+	tab.Point(away)
+	tab.Await(`document.activeElement.blur(), document.activeElement === document.body`)
 
 	send("part", list("one", "two", "three"))
-	holds(t, ctx, rows("one", "two", "three"))
-	holds(t, ctx, `document.querySelector("main details").open`)
+	tab.Await(rows("one", "two", "three"))
+	tab.Await(`document.querySelector("main details").open`)
 
-	run(t, ctx, pointAt("[data-live=rows] li"))
-	holds(t, ctx, `window.old = document.querySelector("[data-live=rows] li"), old.matches(":hover")`)
+	tab.Point(row)
+	tab.Await(`window.old = document.querySelector("[data-live=rows] li"), old.matches(":hover")`)
 	send("part", list("uno", "two", "three"))
-	holds(t, ctx, rows("uno", "two", "three")+` && document.querySelector("[data-live=rows] li") === old`)
+	tab.Await(rows("uno", "two", "three") + ` && document.querySelector("[data-live=rows] li") === old`)
 
 	send("part", list("zero", "uno", "two", "three"))
-	holds(t, ctx, `"held" in document.querySelector("[data-live=rows]").dataset`)
-	holds(t, ctx, rows("uno", "two", "three"))
-	run(t, ctx, pointAt("#away"))
-	holds(t, ctx, rows("zero", "uno", "two", "three")+` && !("held" in document.querySelector("[data-live=rows]").dataset)`)
+	tab.Await(`"held" in document.querySelector("[data-live=rows]").dataset`)
+	tab.Await(rows("uno", "two", "three"))
+	tab.Point(away)
+	tab.Await(rows("zero", "uno", "two", "three") + ` && !("held" in document.querySelector("[data-live=rows]").dataset)`)
 
 	send("stale", "")
-	holds(t, ctx, `!document.getElementById("stale").hidden`)
+	tab.Await(`!document.getElementById("stale").hidden`)
 	send("fresh", "")
-	holds(t, ctx, `document.getElementById("stale").hidden`)
-}
-
-// holds waits until an expression is true in the page.
-func holds(t *testing.T, ctx context.Context, expression string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression)); err != nil {
-		t.Fatalf("it does not hold that %s: %v", expression, err)
-	}
-}
-
-// pointAt moves the pointer onto what a selector finds first.
-func pointAt(selector string) chromedp.Action[chromedp.Void] {
-	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
-		at, err := chromedp.Evaluate[[]float64](fmt.Sprintf(`(() => {
-			const box = document.querySelector(%q).getBoundingClientRect();
-			return [box.x + 5, box.y + box.height / 2]
-		})()`, selector))(ctx, target)
-		if err != nil {
-			return chromedp.Void{}, err
-		}
-		return chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, at[0], at[1])(ctx, target)
-	}
+	tab.Await(`document.getElementById("stale").hidden`)
 }

@@ -155,29 +155,11 @@ func (tab *Tab) Text(expression string) string {
 	return text
 }
 
-// Fill types a text into the field of that name.
-func (tab *Tab) Fill(name, text string) {
-	tab.t.Helper()
-	field := fmt.Sprintf("[name=%q]", name)
-	tab.Do(chromedp.WaitVisible(field), chromedp.SendKeys(field, text))
-}
-
-// Press clicks the first button or link, in the document's order, that is
-// labelled so and visible.
-func (tab *Tab) Press(label string) {
-	tab.t.Helper()
-	tab.Await(fmt.Sprintf(`(() => {
-		const hit = [...document.querySelectorAll("button, a, summary, input[type=submit]")]
-			.find(e => (e.innerText || e.value || "").trim() === %q && e.offsetParent !== null);
-		if (hit) hit.click();
-		return !!hit;
-	})()`, label))
-}
-
-// Shoot keeps a picture of the whole page among the test's artefacts, and fails
-// where the page is wider than the window.
+// Shoot keeps a picture of the whole page, with its fonts, among the test's
+// artefacts, and fails where the page is wider than the window.
 func (tab *Tab) Shoot(name string) {
 	tab.t.Helper()
+	tab.Await(`document.fonts.status === "loaded"`)
 	ctx, cancel := context.WithTimeout(tab.ctx, patience)
 	defer cancel()
 	wide, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth - innerWidth`))

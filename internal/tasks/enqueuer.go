@@ -44,6 +44,15 @@ func (e *Enqueuer) Enqueue(ctx context.Context, refs ...Ref) error {
 	return nil
 }
 
+// Restore enqueues r and tells whether Redis did not have it.
+func (e *Enqueuer) Restore(ctx context.Context, r Ref) (added bool, err error) {
+	err = e.enqueue(ctx, r)
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (e *Enqueuer) enqueue(ctx context.Context, r Ref) error {
 	task, err := New(r)
 	if err != nil {

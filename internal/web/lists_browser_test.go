@@ -2,16 +2,13 @@ package web
 
 import (
 	"fmt"
-	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 
+	"github.com/wosool/wosool/internal/browsertest"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tasks"
 )
@@ -23,12 +20,10 @@ func TestListsInABrowser(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	seen := furnish(d)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Header.Add("Cookie", d.cookie)
-		d.h.ServeHTTP(w, r)
-	}))
+	server := httptest.NewServer(d.h)
 	t.Cleanup(server.Close)
-	tab := newQueuesTab(t)
+	tab := browsertest.Open(t)
+	tab.Cookie(server.URL, d.cookie)
 	dead, err := d.s.DB.DeadLetters(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -50,27 +45,19 @@ func TestListsInABrowser(t *testing.T) {
 	}
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 420} {
-			tab.look(theme, width)
+			tab.Look(theme, width)
 			for _, page := range pages {
-				tab.open(server.URL+page.path, page.shows)
-				tab.await("document.fonts.status === 'loaded'")
-				wide, err := chromedp.Run(tab.ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if wide > width {
-					t.Errorf("%s at %d px is %d px wide", page.name, width, wide)
-				}
-				tab.shootWhole(fmt.Sprintf("%s-%s-%d", page.name, theme, width))
+				tab.Go(server.URL+page.path, page.shows)
+				tab.Shoot(fmt.Sprintf("%s-%s-%d", page.name, theme, width))
 			}
 		}
 	}
 
-	tab.look("light", 1440)
-	tab.open(server.URL+"/admin/events", "order.created")
+	tab.Look("light", 1440)
+	tab.Go(server.URL+"/admin/events", "order.created")
 	id := d.event(deskEvent{name: "order.just.in", status: "received", merchant: 1234509876})
-	tab.await(fmt.Sprintf("document.querySelector('#events tbody tr').id === 'event-%s'", id))
-	tab.clean(server.URL)
+	tab.Await(fmt.Sprintf("document.querySelector('#events tbody tr').id === 'event-%s'", id))
+	tab.Clean(server.URL)
 }
 
 // furnished names some of what furnish made.
@@ -143,16 +130,4 @@ func furnish(d *desk) furnished {
 		d.t.Fatal(err)
 	}
 	return f
-}
-
-// shootWhole keeps a picture of the whole page among the test's artefacts.
-func (tab *queuesTab) shootWhole(name string) {
-	tab.t.Helper()
-	picture, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
-	if err != nil {
-		tab.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(tab.t.ArtifactDir(), name+".png"), picture, 0o600); err != nil {
-		tab.t.Fatal(err)
-	}
 }

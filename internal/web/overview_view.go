@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -185,15 +186,23 @@ func needNotices(now snapshot) []templates.Notice {
 			Href: "/admin/workers", Link: "see",
 		})
 	}
-	for name, p := range map[string]store.Provider{"Salla": now.salla, "Clerk": now.clerk} {
-		if p.Failing > 0 && p.Error != nil {
-			list = append(list, templates.Notice{
-				Kind: templates.Wait,
-				Text: fmt.Sprintf("%s gives errors; what needs it is tried again by itself. One of them: %s", name, closed(*p.Error)),
-			})
-		}
-	}
+	list = append(list, troubleWith("Salla", now.salla)...)
+	list = append(list, troubleWith("Clerk", now.clerk)...)
+	slices.SortStableFunc(list, func(a, b templates.Notice) int { // what is broken comes first
+		return strings.Compare(a.Kind, b.Kind)
+	})
 	return list
+}
+
+// troubleWith says that a provider gives errors.
+func troubleWith(name string, p store.Provider) []templates.Notice {
+	if p.Failing == 0 || p.Error == nil {
+		return nil
+	}
+	return []templates.Notice{{
+		Kind: templates.Wait,
+		Text: fmt.Sprintf("%s gives errors; what needs it is tried again by itself. One of them: %s", name, closed(*p.Error)),
+	}}
 }
 
 func figureViews(now snapshot, sp span) []templates.FigureView {

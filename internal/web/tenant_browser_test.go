@@ -1,20 +1,14 @@
 package web
 
 import (
-	"context"
 	"fmt"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	cdpnetwork "github.com/chromedp/cdproto/network"
-	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 
+	"github.com/wosool/wosool/internal/browsertest"
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
@@ -27,8 +21,8 @@ func TestTenantPagesInABrowser(t *testing.T) {
 	x.street()
 	server := httptest.NewServer(x.h)
 	t.Cleanup(server.Close)
-	tab := newQueuesTab(t)
-	tab.signIn(server.URL, x.cookie)
+	tab := browsertest.Open(t)
+	tab.Cookie(server.URL, x.cookie)
 
 	failed := one[uuid.UUID](x.site, `SELECT id FROM tenants WHERE name = 'Dates of Qassim'`)
 	reject := tenantHref(x.id) + "/rejects"
@@ -54,24 +48,23 @@ func TestTenantPagesInABrowser(t *testing.T) {
 	}
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 420} {
-			tab.look(theme, width)
+			tab.Look(theme, width)
 			for name, page := range pages {
-				tab.open(server.URL+page.path, page.shows)
-				tab.await("document.documentElement.scrollWidth <= innerWidth")
-				tab.whole(fmt.Sprintf("%s-%s-%d", name, theme, width))
+				tab.Go(server.URL+page.path, page.shows)
+				tab.Shoot(fmt.Sprintf("%s-%s-%d", name, theme, width))
 			}
 		}
 	}
 
-	tab.look("light", 1440)
-	tab.open(server.URL+tenantHref(x.id), "Import · initial")
+	tab.Look("light", 1440)
+	tab.Go(server.URL+tenantHref(x.id), "Import · initial")
 	x.exec(`UPDATE streams SET imported = imported + 1000 WHERE resource = 'orders' AND tenant_id = $1`, x.id)
-	tab.await(`document.querySelector("[data-live=imports]").innerText.includes("5,210")`)
+	tab.Await(`document.querySelector("[data-live=imports]").innerText.includes("5,210")`)
 	x.exec(`UPDATE streams SET status = 'complete', finished_at = now() WHERE tenant_id = $1`, x.id)
 	x.exec(`UPDATE runs SET status = 'complete', finished_at = now() WHERE tenant_id = $1`, x.id)
-	tab.await(`document.querySelector("[data-live=imports] .status").innerText === "complete"`)
-	tab.await(`document.querySelector("[data-live=timeline]").innerText.includes("initial complete")`)
-	tab.clean(server.URL)
+	tab.Await(`document.querySelector("[data-live=imports] .status").innerText === "complete"`)
+	tab.Await(`document.querySelector("[data-live=timeline]").innerText.includes("initial complete")`)
+	tab.Clean(server.URL)
 }
 
 // street seeds stores in every state, with work behind them.
@@ -150,26 +143,4 @@ func (x *shelf) rejectID() string {
 		x.t.Fatalf("no reject: %v", err)
 	}
 	return found[len(found)-1].ID.String()
-}
-
-// signIn gives the tab an operator's session.
-func (tab *queuesTab) signIn(address, cookie string) {
-	tab.t.Helper()
-	name, value, _ := strings.Cut(cookie, "=")
-	tab.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, t, cdpnetwork.SetCookie, cdpnetwork.SetCookieParams{Name: name, Value: value, URL: address + "/"})
-		return chromedp.Void{}, err
-	})
-}
-
-// whole keeps a picture of the whole page among the test's artefacts.
-func (tab *queuesTab) whole(name string) {
-	tab.t.Helper()
-	picture, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
-	if err != nil {
-		tab.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(tab.t.ArtifactDir(), name+".png"), picture, 0o600); err != nil {
-		tab.t.Fatal(err)
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,4 +116,22 @@ func fillReject(v *templates.RecordView, reject tenantdb.StoredReject, at func(t
 			"its next event or the next import stores it by itself."}
 	}
 	v.Documents = []templates.PayloadView{{Title: "The record as it came", Text: reject.Record, JSON: json.Valid([]byte(reject.Record))}}
+}
+
+// sortedKeys gives the names of a record's columns: its ids first, the rest in order.
+func sortedKeys(row map[string]any, first ...string) []string {
+	var keys []string
+	for k := range row {
+		if !slices.Contains(first, k) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	var list []string
+	for _, k := range first {
+		if _, ok := row[k]; ok {
+			list = append(list, k)
+		}
+	}
+	return append(list, keys...)
 }

@@ -114,6 +114,9 @@ func memory() int64 {
 // version names what this process was built of, as short as it can be told.
 func version() string {
 	b := telemetry.ThisBuild()
+	if b.Revision == "" && (b.Version == "(devel)" || b.Version == "unknown") {
+		return "dev" // built from a work tree, without version control's stamp
+	}
 	if b.Revision == "" {
 		return b.Version
 	}

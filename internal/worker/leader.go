@@ -64,6 +64,7 @@ func (w *Worker) startLoops(ctx context.Context) (stop func()) {
 	loops.Go(func() { w.every(ctx, "sweep", w.Intervals.Sweep, s.round) })
 	loops.Go(func() { w.every(ctx, "schedule", w.Intervals.Schedule, w.schedule) })
 	loops.Go(func() { w.every(ctx, "prune", w.Intervals.Prune, w.prune) })
+	loops.Go(func() { w.every(ctx, "figures", figuresEvery, w.rollFigures) })
 	return func() {
 		cancel()
 		loops.Wait()
@@ -112,6 +113,15 @@ func (w *Worker) prune(ctx context.Context) error {
 		return err
 	}
 	return w.DB.DropExpired(ctx, w.Retention)
+}
+
+// figuresEvery is how often the console's figures are rolled up.
+const figuresEvery = 10 * time.Second
+
+// rollFigures keeps the figures that the console draws.
+func (w *Worker) rollFigures(ctx context.Context) error {
+	_, err := w.DB.RollFigures(ctx)
+	return err
 }
 
 func (w *Worker) ring(ctx context.Context, batches ...[]store.Task) error {

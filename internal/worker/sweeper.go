@@ -53,7 +53,8 @@ func (s *sweeper) round(ctx context.Context) error {
 	return s.ring(ctx, events, reads, tenants)
 }
 
-// refill enqueues every due row again after Redis lost everything.
+// refill enqueues every due row again after Redis lost everything. A Redis that
+// is new has no mark either; what it has already is not counted as lost.
 func (s *sweeper) refill(ctx context.Context) error {
 	begun := time.Now()
 	total := 0
@@ -73,10 +74,13 @@ func (s *sweeper) refill(ctx context.Context) error {
 				if row.LeaseOver {
 					continue // the sweep that follows heals it with a new epoch
 				}
-				if err := s.Queue.Enqueue(ctx, tasks.Ref(row.Task)); err != nil {
+				added, err := s.Queue.Restore(ctx, tasks.Ref(row.Task))
+				if err != nil {
 					return err
 				}
-				total++
+				if added {
+					total++
+				}
 			}
 			if err := s.DB.Asked(ctx, table, ids); err != nil {
 				return err
