@@ -90,8 +90,10 @@ func listen(ctx context.Context, cfg config.Config, s *web.Server, log *slog.Log
 
 // unlessStopped drops the error of a wait that ended because the process stops.
 func unlessStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }

@@ -2,26 +2,13 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"time"
+
+	"github.com/wosool/wosool/internal/telemetry"
 )
 
-// Health is what /readyz answers.
-type Health struct {
-	Status string       `json:"status"` // ok, degraded or down
-	Checks HealthChecks `json:"checks"`
-}
-
-// HealthChecks are each "ok" or "down: why".
-type HealthChecks struct {
-	Postgres string `json:"postgres"`
-	Schema   string `json:"schema"`
-	Redis    string `json:"redis"`
-}
-
 // checkTimeout bounds one check: a probe must not wait as long as a request.
-const checkTimeout = 2 * time.Second
+const checkTimeout = telemetry.CheckTimeout
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, struct {
@@ -40,46 +27,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, status, h)
 }
 
-// Health asks everything that the api needs. Why something does not answer is
-// in the log; the answer, which anybody may read, names no host and no user.
-func (s *Server) Health(ctx context.Context) Health {
-	redis := make(chan string, 1)
-	go func() { redis <- s.checkRedis(ctx) }()
-	h := Health{Status: "ok"}
-	h.Checks.Postgres, h.Checks.Schema = s.checkDatabase(ctx)
-	h.Checks.Redis = <-redis
-	switch {
-	case h.Checks.Postgres != "ok" || h.Checks.Schema != "ok":
-		h.Status = "down"
-	case h.Checks.Redis != "ok" && s.PingRedis != nil:
-		h.Status = "degraded"
-	}
-	return h
-}
-
-func (s *Server) checkDatabase(ctx context.Context) (postgres, schema string) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	version, err := s.DB.SchemaVersion(ctx)
-	if err != nil {
-		s.Log.WarnContext(ctx, "postgres does not answer", "error", err)
-		return "down: it does not answer", "down: unknown while postgres is down"
-	}
-	if version < s.Schema {
-		return "ok", fmt.Sprintf("down: it is at version %d, this build needs %d: run wosool migrate", version, s.Schema)
-	}
-	return "ok", "ok"
-}
-
-func (s *Server) checkRedis(ctx context.Context) string {
-	if s.PingRedis == nil {
-		return "not asked: REDIS_URL is not set"
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	if err := s.PingRedis(ctx); err != nil {
-		s.Log.WarnContext(ctx, "redis does not answer", "error", err)
-		return "down: it does not answer"
-	}
-	return "ok"
+// Health asks everything that the api needs. It is of use without Redis.
+func (s *Server) Health(ctx context.Context) telemetry.Readiness {
+	return telemetry.Needs{
+		SchemaVersion: s.DB.SchemaVersion, Schema: s.Schema, PingRedis: s.PingRedis, WithoutRedis: true, Log: s.Log,
+	}.Check(ctx)
 }
