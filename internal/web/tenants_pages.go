@@ -22,6 +22,9 @@ func (s *Server) tenantRoutes(r chi.Router) {
 	r.Get("/tenants", s.handle(s.tenantsPage))
 	r.Get("/tenants/live", s.handle(s.tenantsLive))
 	r.Route("/tenants/{id}", func(r chi.Router) {
+		// A router of its own does not inherit these from a group.
+		r.NotFound(s.handle(noRoute))
+		r.MethodNotAllowed(s.handle(noMethod))
 		r.Get("/", s.handle(s.tenantPage))
 		r.Get("/live", s.handle(s.tenantLive))
 		r.Get("/data", s.handle(s.dataPage))
