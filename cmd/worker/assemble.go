@@ -77,10 +77,7 @@ func assemble(
 	applier := &events.Applier{
 		DB: db, Keys: keys, Vault: grants, Log: log, Enqueue: ring, ClerkInstance: cfg.ClerkInstanceID,
 		Follows: imports.Follows,
-		Probe: func(ctx context.Context, token string) error {
-			_, err := reach.As(token).StoreInfo(ctx)
-			return err
-		},
+		Probe:   reach.Probe,
 		Store: func(ctx context.Context, e events.Live) ([]store.Want, error) {
 			return importer.ApplyEvent(ctx, imports.LiveEvent(e))
 		},

@@ -5,6 +5,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -38,15 +39,36 @@ func (a *Access) Do(
 	ctx context.Context, tenantID uuid.UUID, merchant int64, class budget.Class,
 	fn func(ctx context.Context, c *salla.Client) error,
 ) error {
-	if err := a.Budget.Take(ctx, merchant, class, 1); err != nil {
-		return err
-	}
 	customers := class.Customers()
 	err := a.Vault.Do(ctx, tenantID, func(ctx context.Context, token string) error {
+		// Only here is a call certain to be made, and each of two is counted.
+		if err := a.Budget.Take(ctx, merchant, class, 1); err != nil {
+			return err
+		}
 		return fn(ctx, a.client(ctx, merchant, customers, token))
 	})
+	return passing(err)
+}
+
+// Probe asks Salla for the store's info with a token that is not stored (yet):
+// nil is an answer. What passes by itself is a *fault.Wait.
+func (a *Access) Probe(ctx context.Context, token string) error {
+	_, err := a.As(token).StoreInfo(ctx)
+	return passing(err)
+}
+
+// restriction is how long work stays away from a store that Salla restricts.
+const restriction = time.Minute
+
+// passing turns a refusal that passes by itself into a *fault.Wait: too many
+// requests, and the restriction that Salla lays on an app after many errors.
+func passing(err error) error {
 	if after, limited := salla.IsRateLimited(err); limited {
 		return fault.WaitUntil(time.Now().Add(max(after, time.Second)), "Salla's limit of requests")
+	}
+	e, ok := errors.AsType[*salla.Error](err)
+	if ok && e.Status == http.StatusForbidden && !salla.IsMissingScope(err) {
+		return fault.WaitUntil(time.Now().Add(restriction), "Salla, which restricts the app for a while (403)")
 	}
 	return err
 }

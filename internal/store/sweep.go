@@ -10,10 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// SweepRow is a due row without a holder, as the sweeper sees it.
+// SweepRow is a due row that nobody took, as the sweeper sees it.
 type SweepRow struct {
 	Task
-	LeaseOver     bool       // it had a lease that ran out: its holder is gone
 	UnleasedSince *time.Time // the first sweep that saw its task active without a lease
 }
 
@@ -26,7 +25,7 @@ func (db *DB) WorkTables() []string {
 	return names
 }
 
-// SweepBatch returns up to limit rows of a table that are due and held by
+// SweepBatch returns up to limit rows of a table that are due and were taken by
 // nobody, and that Redis was not told of, nor asked about, for the last age;
 // longest first.
 func (db *DB) SweepBatch(ctx context.Context, table string, age time.Duration, limit int) ([]SweepRow, error) {
@@ -35,10 +34,10 @@ func (db *DB) SweepBatch(ctx context.Context, table string, age time.Duration, l
 		return nil, err
 	}
 	rows, err := db.pool.Query(ctx, `
-		SELECT task, id, epoch, `+t.lane+`, lease_until IS NOT NULL, unleased_since
+		SELECT task, id, epoch, `+t.lane+`, unleased_since
 		FROM `+t.name+`
 		WHERE state = 'runnable' AND due_at <= now()
-		  AND (lease_until IS NULL OR lease_until <= now())
+		  AND lease_until IS NULL
 		  AND (enqueued_at IS NULL OR enqueued_at <= now() - $1::interval)
 		ORDER BY enqueued_at NULLS FIRST
 		LIMIT $2`, age, limit)
@@ -47,13 +46,40 @@ func (db *DB) SweepBatch(ctx context.Context, table string, age time.Duration, l
 	}
 	batch, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (SweepRow, error) {
 		var s SweepRow
-		err := r.Scan(&s.Kind, &s.ID, &s.Epoch, &s.Lane, &s.LeaseOver, &s.UnleasedSince)
+		err := r.Scan(&s.Kind, &s.ID, &s.Epoch, &s.Lane, &s.UnleasedSince)
 		return s, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sweep %s: %w", table, err)
 	}
 	return batch, nil
+}
+
+// LeasesOver returns up to limit rows of a table whose lease ran out, the longest
+// abandoned first. They come before the backlog: each was somebody's work in hand.
+func (db *DB) LeasesOver(ctx context.Context, table string, limit int) ([]Task, error) {
+	t, err := tableNamed(table)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.pool.Query(ctx, `
+		SELECT task, id, epoch, `+t.lane+`
+		FROM `+t.name+`
+		WHERE state = 'runnable' AND lease_until <= now()
+		ORDER BY lease_until
+		LIMIT $1`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("sweep %s: %w", table, err)
+	}
+	tasks, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Task, error) {
+		var t Task
+		err := r.Scan(&t.Kind, &t.ID, &t.Epoch, &t.Lane)
+		return t, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sweep %s: %w", table, err)
+	}
+	return tasks, nil
 }
 
 // Asked notes that Redis was told of, or asked about, the rows of one table, so

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,29 +29,44 @@ func (s *sweeper) round(ctx context.Context) error {
 	if err := s.Queue.Register(ctx); err != nil {
 		return err
 	}
+	var problems []error
 	if !survived {
-		if err := s.refill(ctx); err != nil {
-			return err
-		}
+		problems = append(problems, s.refill(ctx))
 	}
 	for _, table := range s.DB.WorkTables() {
-		if err := s.sweep(ctx, table); err != nil {
+		problems = append(problems, s.takeBack(ctx, table), s.sweep(ctx, table))
+	}
+	for _, release := range []func(context.Context, int) ([]store.Task, error){
+		s.DB.SweepEvents, s.DB.SweepReads, s.DB.SweepTenants,
+	} {
+		released, err := release(ctx, sweepLimit)
+		problems = append(problems, err, s.ring(ctx, released))
+	}
+	return errors.Join(problems...)
+}
+
+// known tells whether this build knows a kind of task. Rows of others are a newer
+// worker's, and its sweeper's when it leads.
+func known(t store.Task) bool {
+	_, err := tasks.PolicyOf(t.Kind)
+	return err == nil
+}
+
+// takeBack gives the work of those who stopped without a word to others.
+func (s *sweeper) takeBack(ctx context.Context, table string) error {
+	abandoned, err := s.DB.LeasesOver(ctx, table, sweepLimit)
+	if err != nil {
+		return err
+	}
+	for _, t := range abandoned {
+		if !known(t) {
+			continue
+		}
+		if err := s.heal(ctx, t, "its worker stopped without a word: the lease ran out"); err != nil {
 			return err
 		}
 	}
-	events, err := s.DB.SweepEvents(ctx, sweepLimit)
-	if err != nil {
-		return err
-	}
-	reads, err := s.DB.SweepReads(ctx, sweepLimit)
-	if err != nil {
-		return err
-	}
-	tenants, err := s.DB.SweepTenants(ctx, sweepLimit)
-	if err != nil {
-		return err
-	}
-	return s.ring(ctx, events, reads, tenants)
+	return nil
 }
 
 // refill enqueues every due row again after Redis lost everything. A Redis that
@@ -71,8 +87,8 @@ func (s *sweeper) refill(ctx context.Context) error {
 			ids := make([]uuid.UUID, len(rows))
 			for i, row := range rows {
 				ids[i] = row.ID
-				if row.LeaseOver {
-					continue // the sweep that follows heals it with a new epoch
+				if !known(row.Task) {
+					continue
 				}
 				added, err := s.Queue.Restore(ctx, tasks.Ref(row.Task))
 				if err != nil {
@@ -105,6 +121,9 @@ func (s *sweeper) sweep(ctx context.Context, table string) error {
 	ids := make([]uuid.UUID, len(rows))
 	for i, row := range rows {
 		ids[i] = row.ID
+		if !known(row.Task) {
+			continue
+		}
 		if err := s.row(ctx, row); err != nil {
 			return err
 		}
@@ -113,19 +132,16 @@ func (s *sweeper) sweep(ctx context.Context, table string) error {
 }
 
 func (s *sweeper) row(ctx context.Context, row store.SweepRow) error {
-	if row.LeaseOver {
-		return s.heal(ctx, row.Task, "its worker stopped without a word: the lease ran out")
-	}
-	known, err := s.Queue.Look(tasks.Ref(row.Task))
+	state, err := s.Queue.Look(tasks.Ref(row.Task))
 	if err != nil {
 		return err
 	}
-	if known != tasks.Active && row.UnleasedSince != nil {
+	if state != tasks.Active && row.UnleasedSince != nil {
 		if err := s.DB.NoteUnleased(ctx, row.Task, false); err != nil {
 			return err
 		}
 	}
-	switch known {
+	switch state {
 	case tasks.Unknown:
 		if err := s.Queue.Enqueue(ctx, tasks.Ref(row.Task)); err != nil {
 			return err

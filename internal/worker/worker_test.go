@@ -270,6 +270,31 @@ func TestForgottenTask(t *testing.T) {
 	}
 }
 
+// A row whose kind only a newer worker knows is left alone, and holds up nothing.
+func TestUnknownKindOfRow(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	newer := uuid.New()
+	if _, err := h.pool.Exec(t.Context(), `
+		INSERT INTO tenants (id, slug, name, task, state, due_at)
+		VALUES ($1, 'newer', 'Newer', 'tenant:deprovision', 'runnable', now())`, newer); err != nil {
+		t.Fatal(err)
+	}
+	h.start(t, func(context.Context, store.Lease) ([]store.Task, error) { return nil, nil })
+
+	h.addRow(t) // never enqueued: only a sweep that gets past the other row finds it
+
+	h.await(t, "the row is done", func(r row) bool { return r.state == "done" })
+	var state string
+	var epoch int64
+	if err := h.pool.QueryRow(t.Context(), `SELECT state, epoch FROM tenants WHERE id = $1`, newer).Scan(&state, &epoch); err != nil {
+		t.Fatal(err)
+	}
+	if state != "runnable" || epoch != 1 {
+		t.Errorf("the newer worker's row is %s at epoch %d, want it untouched", state, epoch)
+	}
+}
+
 // A process that is told to stop gives back what it has in hand, spends nothing,
 // and another goes on.
 func TestDrainHandsBack(t *testing.T) {
