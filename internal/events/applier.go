@@ -130,6 +130,11 @@ func (a *Applier) applyStore(ctx context.Context, l store.Lease, e store.Event) 
 			})
 			if !endless(err) {
 				if err != nil {
+					if moved, lookErr := a.moved(ctx, t, err); lookErr != nil {
+						return nil, lookErr
+					} else if moved {
+						continue
+					}
 					return nil, err
 				}
 				return a.DB.FinishEvent(ctx, l, store.EventEnd{Status: store.EventApplied, TenantID: &t.ID, Wants: wants})
@@ -142,6 +147,19 @@ func (a *Applier) applyStore(ctx context.Context, l store.Lease, e store.Event) 
 		}
 	}
 	return nil, fault.WaitUntil(time.Now().Add(time.Second), "the tenant, which is being changed")
+}
+
+// moved tells whether a fault of the tenant's database, which was to be open, may
+// come from the tenant being suspended or removed since it was read as t.
+func (a *Applier) moved(ctx context.Context, t store.Tenant, err error) (bool, error) {
+	if !errors.Is(err, fault.Forbidden) && !errors.Is(err, fault.NotFound) && !errors.Is(err, fault.Conflict) {
+		return false, nil
+	}
+	now, err := a.DB.Tenant(ctx, t.ID)
+	if err != nil {
+		return false, err
+	}
+	return now.Status != t.Status || now.Epoch != t.Epoch, nil
 }
 
 // endless tells whether err is a wait that somebody else ends.

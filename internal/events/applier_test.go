@@ -185,6 +185,45 @@ func TestWaitsOfTheTenantDatabase(t *testing.T) {
 	}
 }
 
+// TestSuspensionWhileAnEventIsApplied closes the tenant's database after the tenant
+// was read as ready: the event waits like any other, and is no dead letter.
+func TestSuspensionWhileAnEventIsApplied(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []error{fault.Forbidden, fault.NotFound, fault.Conflict} {
+		t.Run(kind.Error(), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			tenantID := b.ready(t, 7, "")
+			op := store.Actor{Name: "op"}
+			b.store = func(Live) ([]store.Want, error) {
+				if _, _, err := b.db.SuspendTenant(t.Context(), tenantID, op); err != nil {
+					return nil, err
+				}
+				return nil, fmt.Errorf("sign in: %w", kind)
+			}
+			id := b.deliver(t, order(7, 1))
+			if e := b.event(t, id); e.Status != store.EventWaiting || *e.WaitingFor != store.WaitResume || e.Attempts != 0 {
+				t.Fatalf("%s: %s", e.Status, words(e))
+			}
+			b.store = nil
+			_, tasks, err := b.db.ResumeTenant(t.Context(), tenantID, op)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.runAll(t, tasks)
+			if e := b.event(t, id); e.Status != store.EventApplied || len(b.applied) != 1 {
+				t.Errorf("after the resume: %s %s", e.Status, words(e))
+			}
+
+			// A tenant that stays as it was gives up the event at once.
+			b.store = func(Live) ([]store.Want, error) { return nil, fmt.Errorf("sign in: %w", kind) }
+			if e := b.event(t, b.deliver(t, order(7, 2))); e.Status != store.EventFailed {
+				t.Errorf("while the tenant is ready: %s", e.Status)
+			}
+		})
+	}
+}
+
 // TestBacklogOfOneMerchantIsWorkedOff lets a hundred events wait, go on and end, a
 // window at a time, without the sweeper.
 func TestBacklogOfOneMerchantIsWorkedOff(t *testing.T) {

@@ -20,9 +20,9 @@ func (p *Provisioner) Suspend(ctx context.Context, lease store.Lease) ([]store.T
 }
 
 // Resume opens a suspended tenant's database, moves the tenant back to what it
-// was and sets going what waited for it. Of a tenant that goes back to ready after
-// its app was installed again, what the uninstall has taken away is made again
-// first: it is never ready while it is not whole.
+// was and sets going what waited for it. Of a tenant that goes back to ready, what
+// is unfinished is done first, above all what an uninstall has taken away: it is
+// never ready while it is not whole.
 func (p *Provisioner) Resume(ctx context.Context, lease store.Lease) ([]store.Task, error) {
 	if err := p.setLogin(ctx, lease, true); err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (p *Provisioner) Resume(ctx context.Context, lease store.Lease) ([]store.Ta
 	if err != nil {
 		return nil, err
 	}
-	if deref(t.SuspendedBy) == string(tenant.ByUninstall) && deref(t.ResumeStatus) == string(tenant.Ready) {
+	if deref(t.ResumeStatus) == string(tenant.Ready) {
 		if err := p.steps(ctx, lease); err != nil {
 			return nil, err
 		}

@@ -132,6 +132,66 @@ func TestReinstall(t *testing.T) {
 	}
 }
 
+// TestReinstallWhileSuspended holds that a tenant which an operator had suspended
+// through an uninstall and a reinstall has its webhooks when it is ready again.
+func TestReinstallWhileSuspended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	task := w.installed(sandbox.StoreSpec{Merchant: 3005})
+	w.untilReady(task)
+	if _, _, err := w.db.SuspendTenant(t.Context(), task.ID, store.Actor{Name: "op"}); err != nil {
+		t.Fatal(err)
+	}
+	w.reinstall(task.ID, 3005, true)
+
+	_, tasks, err := w.db.ResumeTenant(t.Context(), task.ID, store.Actor{Name: "op"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.attempt(t.Context(), tasks[0]); err != nil {
+		t.Fatal(err)
+	}
+
+	w.whole(w.ready(task.ID), "3005")
+}
+
+// TestReinstallBeforeItsUninstall holds that a ready tenant whose store left and
+// came back has its webhooks though only the new grant was seen.
+func TestReinstallBeforeItsUninstall(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	task := w.installed(sandbox.StoreSpec{Merchant: 3006})
+	w.untilReady(task)
+
+	tasks := w.reinstall(task.ID, 3006, false)
+
+	w.ready(task.ID)
+	w.whole(w.untilReady(w.of(tasks, store.KindTenantProvision)), "3006")
+}
+
+// reinstall takes the app out of a store and installs it again, and returns what
+// the events of that lead to. seen tells whether the uninstall's event comes.
+func (w *world) reinstall(id uuid.UUID, merchant int64, seen bool) []store.Task {
+	w.t.Helper()
+	if err := w.sandbox.Uninstall(w.t.Context(), merchant); err != nil {
+		w.t.Fatal(err)
+	}
+	if seen {
+		w.event("app.uninstalled", merchant, func(l store.Lease, end store.LifecycleEnd) (bool, []store.Task, error) {
+			return w.db.EndUninstall(w.t.Context(), l, end)
+		})
+	}
+	w.sandboxInstall(id, merchant)
+	return w.event("app.store.authorize", merchant, func(l store.Lease, end store.LifecycleEnd) (bool, []store.Task, error) {
+		return w.db.EndAuthorize(w.t.Context(), l, store.Authorize{
+			LifecycleEnd: end,
+			Seal: func(uuid.UUID) (store.SealedGrant, error) {
+				return store.SealedGrant{RefreshHash: []byte("of a new token"), ExpiresAt: time.Now().Add(time.Hour), RefreshAt: time.Now().Add(time.Hour)}, nil
+			},
+		})
+	})
+}
+
 func TestGiveUpOfSuspend(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

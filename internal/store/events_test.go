@@ -238,6 +238,50 @@ func TestPartitions(t *testing.T) {
 	}
 }
 
+// TestDropWaitsForWhoIsAtTheDay holds that what is written while a day's partition
+// is waited for is seen: an erased body stays erased, a replay keeps its payload.
+func TestDropWaitsForWhoIsAtTheDay(t *testing.T) {
+	t.Parallel()
+	db := New(dbtest.Control(t))
+	ctx := t.Context()
+	past := time.Now().UTC().Add(-100 * 24 * time.Hour)
+	if err := db.makePartition(ctx, partitionPrefix+past.Format(partitionLayout), past.Truncate(partitionDay)); err != nil {
+		t.Fatal(err)
+	}
+	erased, replayed := recordEvent(t, db, 1, "order.created", past), recordEvent(t, db, 2, "order.created", past)
+	exec(t, db, `UPDATE events SET status = 'failed', state = 'failed' WHERE id = $1`, erased.ID)
+	exec(t, db, `UPDATE event_payloads SET sealed = 'secret' WHERE event_id = $1`, erased.ID)
+	exec(t, db, `UPDATE events SET status = 'applied', state = 'done' WHERE id = $1`, replayed.ID)
+	dropped := make(chan error, 1)
+
+	inTestTx(t, db, func(tx pgx.Tx) error {
+		if err := eraseSealed(ctx, tx, erased.ID); err != nil {
+			return err
+		}
+		go func() { dropped <- db.DropExpired(ctx, 90*24*time.Hour) }()
+		for waits := false; !waits; {
+			if err := db.pool.QueryRow(ctx, `
+				SELECT EXISTS (
+					SELECT FROM pg_locks
+					WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`).Scan(&waits); err != nil {
+				return err
+			}
+		}
+		_, _, err := db.ReplayEvent(ctx, replayed.ID, Actor{Name: "op"})
+		return err
+	})
+
+	if err := <-dropped; err != nil {
+		t.Fatal(err)
+	}
+	if p, err := db.Payload(ctx, erased.ID); err != nil || p.Sealed != nil {
+		t.Errorf("a sealed body that was erased is there again: %d bytes, %v", len(p.Sealed), err)
+	}
+	if p, err := db.Payload(ctx, replayed.ID); err != nil || p.Length != 7 {
+		t.Errorf("the payload of a replayed event: %v", err)
+	}
+}
+
 func TestKeysOutliveTheirEvents(t *testing.T) {
 	t.Parallel()
 	db := New(dbtest.Control(t))

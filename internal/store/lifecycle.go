@@ -137,13 +137,15 @@ type Authorize struct {
 // or set going, and what waited for a grant goes on; or it is ignored. Either way
 // the sealed body is erased.
 func (db *DB) EndAuthorize(ctx context.Context, l Lease, a Authorize) (stale bool, tasks []Task, err error) {
-	return db.inLifecycle(ctx, l, a.LifecycleEnd, a.RefreshHash, func(tx pgx.Tx, _ Installation) (uuid.UUID, []Task, error) {
-		return a.apply(ctx, tx)
+	return db.inLifecycle(ctx, l, a.LifecycleEnd, a.RefreshHash, func(tx pgx.Tx, now Installation) (uuid.UUID, []Task, error) {
+		return a.apply(ctx, tx, now)
 	})
 }
 
-// apply stores the grant of a new authorize and sets its tenant going.
-func (a Authorize) apply(ctx context.Context, tx pgx.Tx) (uuid.UUID, []Task, error) {
+// apply stores the grant of a new authorize and sets its tenant going. now is what
+// was known before. A grant that is not the first may be that of a reinstall whose
+// uninstall has yet to come: the store's webhooks are looked at again.
+func (a Authorize) apply(ctx context.Context, tx pgx.Tx, now Installation) (uuid.UUID, []Task, error) {
 	t, tasks, err := createTenant(ctx, tx, a.Merchant)
 	if err != nil {
 		return uuid.Nil, nil, err
@@ -184,6 +186,11 @@ func (a Authorize) apply(ctx context.Context, tx pgx.Tx) (uuid.UUID, []Task, err
 		}
 		tasks = append(tasks, resumed...)
 	} else {
+		if now.Connection != "" {
+			if err := reopenOver(ctx, tx, t.ID, tenant.StepSubscriptions, tenant.StepVerify); err != nil {
+				return uuid.Nil, nil, err
+			}
+		}
 		started, err := startProvisioning(ctx, tx, t.ID)
 		if err != nil {
 			return uuid.Nil, nil, err
@@ -211,7 +218,7 @@ func (db *DB) EndUninstall(ctx context.Context, l Lease, end LifecycleEnd) (stal
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE tenants
-			SET installed = installed AND $2 < lifecycle_at AND lifecycle_at IS NOT NULL,
+			SET installed = coalesce(installed AND $2 < lifecycle_at, false),
 			    lifecycle_at = greatest(lifecycle_at, $2), updated_at = now()
 			WHERE id = $1`, id, end.At); err != nil {
 			return uuid.Nil, nil, fmt.Errorf("note an uninstall: %w", err)
@@ -300,8 +307,9 @@ func (db *DB) EndPlan(ctx context.Context, l Lease, merchant int64, at *time.Tim
 }
 
 // EndMembership ends the leased event about a member of a Clerk organization. Where
-// the organization is of a ready tenant whose owner is invited, the tenant's last
-// step looks again whether that is the owner.
+// the organization is of a tenant whose owner is invited, the tenant's last step
+// looks again whether that is the owner: at once while the tenant is ready or on
+// the way to it, otherwise as soon as it goes on.
 func (db *DB) EndMembership(ctx context.Context, l Lease, organizationID string) (tasks []Task, err error) {
 	err = db.inTx(ctx, func(tx pgx.Tx) error {
 		tasks = nil
@@ -313,17 +321,13 @@ func (db *DB) EndMembership(ctx context.Context, l Lease, organizationID string)
 			return err
 		default:
 			end.TenantID = &t.ID
-			if t.Status != string(tenant.Ready) || t.ClerkOwner == nil || *t.ClerkOwner != "invited" {
+			status := tenant.Status(t.Status)
+			if t.ClerkOwner == nil || *t.ClerkOwner != "invited" || status == tenant.Deprovisioning || status == tenant.Deleted {
 				break
 			}
-			if err := reopenSteps(ctx, tx, t.ID, tenant.StepVerify); err != nil {
+			if tasks, err = lookForOwner(ctx, tx, t); err != nil {
 				return err
 			}
-			task, err := startProvisioning(ctx, tx, t.ID)
-			if err != nil {
-				return err
-			}
-			tasks = []Task{task}
 			end.Status, end.Words = EventApplied, ""
 		}
 		released, err := endEvent(ctx, tx, l, end)
@@ -334,4 +338,20 @@ func (db *DB) EndMembership(ctx context.Context, l Lease, organizationID string)
 		return nil, err
 	}
 	return tasks, nil
+}
+
+// lookForOwner has the tenant's last step look again for who is a member. It starts
+// nothing that has failed or is suspended.
+func lookForOwner(ctx context.Context, tx pgx.Tx, t Tenant) ([]Task, error) {
+	if err := reopenOver(ctx, tx, t.ID, tenant.StepVerify); err != nil {
+		return nil, err
+	}
+	switch tenant.Status(t.Status) {
+	case tenant.Ready, tenant.Provisioning:
+		task, err := startProvisioning(ctx, tx, t.ID)
+		return []Task{task}, err
+	case tenant.Suspended:
+		return resumeAgain(ctx, tx, t)
+	}
+	return nil, nil
 }

@@ -49,8 +49,8 @@ func suspendTenant(ctx context.Context, q querier, tenantID uuid.UUID, by tenant
 
 // resumeTenant lifts a suspension: the returned task opens the tenant's database
 // and then moves it back to what it was. A new grant (by ByUninstall) lifts only
-// an uninstall's suspension, and starts a tenant that had not been provisioned;
-// anything else it leaves as it is. An operator cannot resume a tenant whose app
+// an uninstall's suspension, and starts a tenant that had not been provisioned; an
+// operator's suspension stays, and its end looks at the store's webhooks again. An operator cannot resume a tenant whose app
 // is not installed: of such a one, only the operator's own suspension is lifted.
 func resumeTenant(ctx context.Context, q querier, tenantID uuid.UUID, by tenant.SuspendedBy) ([]Task, error) {
 	t, err := lockTenant(ctx, q, tenantID)
@@ -58,10 +58,16 @@ func resumeTenant(ctx context.Context, q querier, tenantID uuid.UUID, by tenant.
 		return nil, err
 	}
 	if by == tenant.ByUninstall {
-		if t.Status != string(tenant.Suspended) || *t.SuspendedBy != string(tenant.ByUninstall) {
+		if t.Status != string(tenant.Suspended) {
 			return nil, nil
 		}
-		return resumeInstalled(ctx, q, t)
+		if *t.SuspendedBy == string(tenant.ByUninstall) {
+			return resumeInstalled(ctx, q, t)
+		}
+		if err := reopenOver(ctx, q, t.ID, tenant.StepSubscriptions, tenant.StepVerify); err != nil {
+			return nil, err
+		}
+		return resumeAgain(ctx, q, t)
 	}
 	if t.Status != string(tenant.Suspended) {
 		return nil, tenant.Refuse(tenant.Status(t.Status), "resumed")
@@ -101,6 +107,31 @@ func resumeInstalled(ctx context.Context, q querier, t Tenant) ([]Task, error) {
 		SET resume_status = CASE WHEN resume_status = 'ready' THEN 'ready' ELSE 'provisioning' END, updated_at = now()
 		WHERE id = $1`, t.ID); err != nil {
 		return nil, fmt.Errorf("resume the tenant: %w", err)
+	}
+	task, err := assign(ctx, q, KindTenantResume, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	return []Task{task}, nil
+}
+
+// reopenOver opens the named steps as far as they are over. One that has failed
+// keeps its words until it is tried again.
+func reopenOver(ctx context.Context, q querier, tenantID uuid.UUID, names ...tenant.Step) error {
+	if _, err := q.Exec(ctx, `
+		UPDATE steps
+		SET status = 'pending', finished_at = NULL, error = NULL
+		WHERE tenant_id = $1 AND name = ANY($2) AND status IN ('done', 'skipped')`, tenantID, names); err != nil {
+		return fmt.Errorf("open the steps: %w", err)
+	}
+	return nil
+}
+
+// resumeAgain begins a resume that is on its way anew, so that it sees the steps
+// that were opened meanwhile. Where there is none it does nothing.
+func resumeAgain(ctx context.Context, q querier, t Tenant) ([]Task, error) {
+	if t.Status != string(tenant.Suspended) || t.Task != KindTenantResume || t.State != "runnable" && t.State != "waiting" {
+		return nil, nil
 	}
 	task, err := assign(ctx, q, KindTenantResume, t.ID)
 	if err != nil {

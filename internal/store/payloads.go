@@ -176,7 +176,7 @@ func (db *DB) DropExpired(ctx context.Context, retention time.Duration) error {
 		if err != nil || day.Add(partitionDay).After(limit) {
 			continue
 		}
-		if err := db.dropPartition(ctx, name); err != nil {
+		if err := db.dropPartition(ctx, name, day); err != nil {
 			return err
 		}
 	}
@@ -195,20 +195,24 @@ func (db *DB) DropExpired(ctx context.Context, retention time.Duration) error {
 }
 
 // dropPartition drops one day. What is still needed goes to the default partition
-// first.
-func (db *DB) dropPartition(ctx context.Context, name string) error {
+// first. It is looked for only once nobody else can reach the day: a sealed body
+// that is erased meanwhile does not come back, and an event that is replayed
+// meanwhile keeps what it said. The look is short, deliveries wait for it.
+func (db *DB) dropPartition(ctx context.Context, name string, day time.Time) error {
+	from, to := idAt(day), idAt(day.Add(partitionDay))
 	err := db.inTx(ctx, func(tx pgx.Tx) error {
 		if err := lockPartitions(ctx, tx); err != nil {
 			return err
 		}
 		for _, statement := range []string{
-			`CREATE TEMPORARY TABLE needed ON COMMIT DROP AS
+			// This locks first all payloads, then the day: in the order that everybody
+			// takes them.
+			`ALTER TABLE event_payloads DETACH PARTITION ` + name,
+			`INSERT INTO event_payloads
 				SELECT p.*
 				FROM ` + name + ` AS p
 				JOIN events AS e ON e.id = p.event_id
-				WHERE e.status NOT IN ('applied', 'ignored')`,
-			`ALTER TABLE event_payloads DETACH PARTITION ` + name,
-			`INSERT INTO event_payloads SELECT * FROM needed`,
+				WHERE e.status IN ('received', 'waiting', 'failed') AND e.id >= '` + from + `' AND e.id < '` + to + `'`,
 			`DROP TABLE ` + name,
 		} {
 			if _, err := tx.Exec(ctx, statement); err != nil {

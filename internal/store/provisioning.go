@@ -210,7 +210,8 @@ func (db *DB) Granted(ctx context.Context, tenantID uuid.UUID) (bool, error) {
 	return granted, nil
 }
 
-// SweepTenants wakes the provisioning that waits for a grant which is there.
+// SweepTenants wakes the provisioning, and the resuming, that waits for a grant
+// which is there.
 func (db *DB) SweepTenants(ctx context.Context, limit int) ([]Task, error) {
 	rows, err := db.pool.Query(ctx, `
 		UPDATE tenants
@@ -218,7 +219,8 @@ func (db *DB) SweepTenants(ctx context.Context, limit int) ([]Task, error) {
 		WHERE id IN (
 			SELECT t.id
 			FROM tenants t JOIN connections c ON c.id = t.id
-			WHERE t.state = 'waiting' AND t.status IN ('provisioning', 'ready') AND c.status = 'active'
+			WHERE t.state = 'waiting' AND c.status = 'active'
+			  AND (t.status IN ('provisioning', 'ready') OR t.status = 'suspended' AND t.task = 'tenant:resume')
 			ORDER BY t.id
 			LIMIT $1
 			FOR UPDATE OF t SKIP LOCKED)
