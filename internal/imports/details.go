@@ -27,16 +27,16 @@ const patience = 2
 // passes the wait or the failure on.
 func (im *Importer) readDetails(
 	ctx context.Context, db *tenantdb.DB, w store.PageWork, opened tenantdb.OpenedPage, attempts int,
-) (readOne, error) {
+) (tenantdb.PageCommit, error) {
 	commit := tenantdb.PageCommit{Ref: opened.Ref, Fence: opened.Fence}
 	due, err := db.DetailsDue(ctx, opened.Ref.PageOrCursor, opened.Ref.PerPage)
 	if err != nil {
-		return readOne{}, err
+		return tenantdb.PageCommit{}, err
 	}
 	if w.Seq == 1 {
 		counts, err := db.Counts(ctx, tenantdb.Orders, w.Stream.RunID)
 		if err != nil {
-			return readOne{}, err
+			return tenantdb.PageCommit{}, err
 		}
 		commit.SourceTotal = &counts.Live
 	}
@@ -56,7 +56,7 @@ func (im *Importer) readDetails(
 			case r.deleted:
 				order := tenantdb.TombstoneOrder{ReadAt: w.Now, FromRead: true}
 				if _, err := db.Tombstone(ctx, tenantdb.Orders, some[i].OrderID, order); err != nil {
-					return readOne{}, err
+					return tenantdb.PageCommit{}, err
 				}
 			case r.reject != nil:
 				r.reject.Resource = tenantdb.OrderDetails
@@ -76,7 +76,7 @@ func (im *Importer) readDetails(
 			stop = fault.ErrHandBack
 		}
 		if stop != nil && !progress {
-			return readOne{}, stop
+			return tenantdb.PageCommit{}, stop
 		}
 		if stop != nil {
 			commit.HasNext = true
@@ -84,7 +84,7 @@ func (im *Importer) readDetails(
 		}
 	}
 	commit.Batches = []tenantdb.Batch{details, items}
-	return readOne{commit: commit}, nil
+	return commit, nil
 }
 
 // readOrders reads a few orders at the same time.

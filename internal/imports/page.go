@@ -31,6 +31,8 @@ func (im *Importer) Page(ctx context.Context, l store.Lease) ([]store.Task, erro
 		if err := im.DB.ReopenRun(ctx, w.Stream.RunID); err != nil {
 			return nil, err
 		}
+	case w.RunStatus == "paused": // likewise: it is read once the run goes on
+		return nil, fault.WaitFor("the import to be resumed")
 	case w.RunStatus != "running" && w.RunStatus != "waiting":
 		return nil, nil
 	}
@@ -53,19 +55,19 @@ func (im *Importer) page(ctx context.Context, l store.Lease, w store.PageWork) (
 	if err != nil {
 		return nil, err
 	}
-	result, fresh := opened.Done, readOne{}
+	result := opened.Done
 	if result == nil {
-		fresh, err = im.readPage(ctx, db, w, opened, l.Attempts)
+		commit, err := im.readPage(ctx, db, w, opened, l.Attempts)
 		if err != nil {
 			return nil, err
 		}
-		done, err := db.CommitPage(ctx, fresh.commit)
+		done, err := db.CommitPage(ctx, commit)
 		if err != nil {
 			return nil, err
 		}
 		result = &done
 	}
-	return im.DB.PageDone(ctx, l, im.mirror(w, *result, fresh))
+	return im.DB.PageDone(ctx, l, im.mirror(w, *result))
 }
 
 func dateRange(s store.Stream) string {
@@ -77,10 +79,10 @@ func dateRange(s store.Stream) string {
 
 // mirror turns what the tenant's database says of a page into what the control
 // database keeps of it.
-func (im *Importer) mirror(w store.PageWork, r tenantdb.PageResult, fresh readOne) store.PageResult {
+func (im *Importer) mirror(w store.PageWork, r tenantdb.PageResult) store.PageResult {
 	m := store.PageResult{
-		Records: r.Records + fresh.deleted, Imported: r.Imported, Unchanged: r.Unchanged, Rejected: r.Rejected,
-		Deleted: fresh.deleted, HasNext: r.HasNext, Next: r.NextCursor, Ahead: im.ahead(), Digest: fresh.digest,
+		Records: r.Records, Imported: r.Imported, Unchanged: r.Unchanged, Rejected: r.Rejected,
+		Deleted: r.Deleted, HasNext: r.HasNext, Next: r.NextCursor, Ahead: im.ahead(), Digest: r.Digest,
 		Stop: w.Stream.UntilKnown && r.Imported == 0,
 	}
 	if w.Stream.UntilKnown {
@@ -99,16 +101,10 @@ func (im *Importer) mirror(w store.PageWork, r tenantdb.PageResult, fresh readOn
 	return m
 }
 
-// readOne is a page that was read and is to be committed.
-type readOne struct {
-	commit  tenantdb.PageCommit
-	digest  []byte
-	deleted int // records of a list that calls them deleted
-}
-
+// readPage asks for a page and makes of the answer what is to be committed.
 func (im *Importer) readPage(
 	ctx context.Context, db *tenantdb.DB, w store.PageWork, opened tenantdb.OpenedPage, attempts int,
-) (readOne, error) {
+) (tenantdb.PageCommit, error) {
 	if w.Stream.Resource == tenantdb.OrderDetails {
 		return im.readDetails(ctx, db, w, opened, attempts)
 	}
@@ -117,15 +113,14 @@ func (im *Importer) readPage(
 		SortBy: w.Stream.SortBy, From: w.Stream.FromDate, To: w.Stream.ToDate,
 	})
 	if err != nil {
-		return readOne{}, err
+		return tenantdb.PageCommit{}, err
 	}
 	commit := tenantdb.PageCommit{
 		Ref: opened.Ref, Fence: opened.Fence, HasNext: page.HasNext || silent(page, opened.Ref.PerPage),
 		NextCursor: page.NextCursor, SourceTotal: page.Total, TotalPages: page.TotalPages,
 	}
-	fresh := readOne{commit: commit}
-	err = im.mapPage(ctx, db, w, page, &fresh)
-	return fresh, err
+	err = im.mapPage(ctx, db, w, page, &commit)
+	return commit, err
 }
 
 // list makes the page's one call. A page that the source does not find is one
@@ -157,7 +152,7 @@ func silent(p salla.Page, perPage int) bool {
 // mapPage turns a list's documents into records and rejects. Records that the list
 // calls deleted are made tombstones at once, which may be repeated.
 func (im *Importer) mapPage(
-	ctx context.Context, db *tenantdb.DB, w store.PageWork, page salla.Page, fresh *readOne,
+	ctx context.Context, db *tenantdb.DB, w store.PageWork, page salla.Page, commit *tenantdb.PageCommit,
 ) error {
 	resource := w.Stream.Resource
 	batch := tenantdb.Batch{}
@@ -168,13 +163,13 @@ func (im *Importer) mapPage(
 		sum.Write([]byte(m.Record.Key + "\n"))
 		switch {
 		case err != nil:
-			fresh.commit.Rejects = append(fresh.commit.Rejects, reject(m, resource, raw, err))
+			commit.Rejects = append(commit.Rejects, reject(m, resource, raw, err))
 		case m.Deleted:
 			order := tenantdb.TombstoneOrder{SourceUpdatedAt: m.Record.SourceUpdatedAt, ReadAt: w.Now, FromRead: true}
 			if _, err := db.Tombstone(ctx, resource, m.Record.Key, order); err != nil {
 				return err
 			}
-			fresh.deleted++
+			commit.Deleted++
 		default:
 			batch.Shape = m.Shape
 			batch.Records = append(batch.Records, m.Record)
@@ -185,10 +180,10 @@ func (im *Importer) mapPage(
 	}
 	im.noteStrange(ctx, resource, strange)
 	if len(batch.Records) > 0 {
-		fresh.commit.Batches = append(fresh.commit.Batches, batch)
+		commit.Batches = append(commit.Batches, batch)
 	}
 	if len(page.Records) > 0 {
-		fresh.digest = sum.Sum(nil)
+		commit.Digest = sum.Sum(nil)
 	}
 	return nil
 }

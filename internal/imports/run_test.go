@@ -128,6 +128,43 @@ func TestPageIsMirroredAfterItsWorkerDied(t *testing.T) {
 	}
 }
 
+func TestPageOfDeletedRecordsIsNotTheEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.StoreSpec{Customers: 3, Products: 3, Orders: 3, Carts: 3})
+	r.PerPage, r.Ahead = 1, 1
+	if _, err := r.shop.Fault(sandbox.FaultRule{
+		System: "salla", Path: "/products", Effect: sandbox.EffectMalform,
+		Field: "status", Value: []byte(`"deleted"`), Record: number(t, r.ids(salla.Products)[0]),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r.open()
+	task, l := r.firstPage(tenantdb.Products)
+	r.access.hook(func(budget.Class) error {
+		r.exec(`UPDATE pages SET holder = NULL WHERE id = $1`, task.ID) // as if the worker died before it wrote here
+		return nil
+	})
+	if err := r.handle(l); !errors.Is(err, fault.ErrLost) {
+		t.Fatalf("got %v, want the row lost", err)
+	}
+	r.access.hook(nil)
+	r.stolen(task)
+
+	r.step(task)
+
+	if got := r.value(`
+		SELECT concat_ws(' ', p.records, p.digest IS NOT NULL, s.deleted, s.exhausted)
+		FROM pages AS p
+		JOIN streams AS s ON s.id = p.stream_id
+		WHERE p.id = $1`, task.ID); got != "1 t 1 f" {
+		t.Errorf("records, digest, deleted, exhausted: got %q, want %q", got, "1 t 1 f")
+	}
+	r.work()
+	if got := r.value(`SELECT pages FROM streams WHERE resource = 'products' AND pass = 1`); got != "3" {
+		t.Errorf("%s pages of products were read, want 3", got)
+	}
+}
+
 func TestTwoTakersOfOnePage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.StoreSpec{Customers: 25, Products: 3, Orders: 3, Carts: 3})
@@ -457,6 +494,75 @@ func TestPauseResumeCancel(t *testing.T) {
 	}
 	if got := r.value(`SELECT count(*) FROM runs WHERE status = 'cancelled'`); got != "1" {
 		t.Errorf("%s runs are cancelled", got)
+	}
+}
+
+func TestDeadPageRetriedWhileItsRunIsPaused(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		early bool // the run is resumed before the page's wait is written
+	}{{"resumed later", false}, {"resumed meanwhile", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.StoreSpec{Customers: 45, Products: 25, Orders: 5, Carts: 1})
+			r.PerPage = 10
+			by := store.Actor{Name: "test"}
+			id, err := r.shop.Fault(sandbox.FaultRule{System: "salla", Path: "/products", Effect: sandbox.EffectStatus, Status: 422})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.open()
+			task, l := r.firstPage(tenantdb.Products)
+			r.settle(l, r.handle(l))
+			if got := r.value(`SELECT state FROM pages WHERE id = $1`, task.ID); got != "failed" {
+				t.Fatalf("the page is %s", got)
+			}
+			r.shop.ClearFault(id)
+			if _, err := r.DB.PauseRun(t.Context(), r.tenant, by); err != nil {
+				t.Fatal(err)
+			}
+			if task, err = r.DB.RetryDead(t.Context(), task.Kind, task.ID, by); err != nil {
+				t.Fatal(err)
+			}
+			l, ok := r.take(task)
+			if !ok {
+				t.Fatal("the page is not to be had")
+			}
+			resume := func() {
+				t.Helper()
+				if _, err := r.DB.ResumeRun(t.Context(), r.tenant, by); err != nil {
+					t.Fatal(err)
+				}
+			}
+
+			stopped := r.handle(l)
+			if tt.early {
+				resume()
+			}
+			r.settle(l, stopped)
+
+			if got := r.value(`SELECT concat_ws(': ', state, last_error) FROM pages WHERE id = $1`, task.ID); got !=
+				"waiting: the import to be resumed" {
+				t.Fatalf("the page is %s", got)
+			}
+			if tt.early { // nobody is left to wake it but the sweeper
+				if tasks, err := r.DB.SweepReads(t.Context(), 10); err != nil || len(tasks) != 1 {
+					t.Fatalf("the sweeper woke %v (%v), want the page", tasks, err)
+				}
+			} else {
+				if tasks, err := r.DB.SweepReads(t.Context(), 10); err != nil || len(tasks) != 0 {
+					t.Fatalf("the sweeper woke %v (%v) though the run is paused", tasks, err)
+				}
+				resume()
+			}
+			r.exec(`UPDATE pages SET lease_until = NULL`) // the old handlers have certainly stopped
+			r.work()
+			if got := totals(r.wantComplete(), tenantdb.Products); got != [3]int64{25, 0, 0} {
+				t.Errorf("products: got %v, want 25 imported", got)
+			}
+			r.wantSame(salla.Products)
+		})
 	}
 }
 

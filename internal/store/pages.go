@@ -115,6 +115,7 @@ func advance(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult
 		exhausted, failed       bool
 	}
 	last := r.Stop || r.Records == 0 || (r.LastPage == 0 && !r.HasNext)
+	// state <> 'done' keeps to pages_stream_open_idx: a stream may have 20,000 done ones.
 	if err := tx.QueryRow(ctx, `
 		UPDATE streams AS s
 		SET pages = s.pages + 1, imported = s.imported + $3, unchanged = s.unchanged + $4, rejected = s.rejected + $5,
@@ -128,8 +129,8 @@ func advance(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult
 				WHERE o.stream_id = $1 AND o.id <> $2 AND o.digest = $11))
 		WHERE s.id = $1
 		RETURNING s.next_seq, s.last_page, s.exhausted,
-		          (SELECT count(*) FROM pages AS o WHERE o.stream_id = $1 AND o.state IN ('held', 'runnable', 'waiting')),
-		          EXISTS (SELECT FROM pages AS o WHERE o.stream_id = $1 AND o.state = 'failed')`,
+		          (SELECT count(*) FROM pages AS o WHERE o.stream_id = $1 AND o.state <> 'done' AND o.state IN ('held', 'runnable', 'waiting')),
+		          EXISTS (SELECT FROM pages AS o WHERE o.stream_id = $1 AND o.state <> 'done' AND o.state = 'failed')`,
 		p.StreamID, p.ID, r.Imported, r.Unchanged, r.Rejected, r.Total, r.LastPage, max(r.Ahead, 1), r.Next, last, r.Digest, r.Deleted,
 	).Scan(&s.nextSeq, &s.lastPage, &s.exhausted, &s.open, &s.failed); err != nil {
 		return fmt.Errorf("advance stream: %w", err)

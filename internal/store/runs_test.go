@@ -231,6 +231,64 @@ func TestListsThatOnlyNameTheNextPage(t *testing.T) {
 	}
 }
 
+// A page that ends must not read its stream's done ones: in a long stream that
+// would be the square of its length.
+func TestPageDoneReadsNoDonePages(t *testing.T) {
+	t.Parallel()
+	db := New(dbtest.Control(t))
+	first := startedRun(t, db, shopTenant(t, db), numbered("orders"))[0]
+	other := startedRun(t, db, shopTenant(t, db), numbered("orders"))[0] // its pages are not done
+	for _, query := range []string{
+		`INSERT INTO pages (id, stream_id, run_id, tenant_id, seq, digest, done_at, state, due_at, enqueued_at)
+		 SELECT gen_random_uuid(), p.stream_id, p.run_id, p.tenant_id, n, sha256(n::text::bytea), now(), 'done', NULL, NULL
+		 FROM pages AS p, generate_series(2, 20000) AS n
+		 WHERE p.id = '` + first.ID.String() + `'`,
+		`INSERT INTO pages (id, stream_id, run_id, tenant_id, seq, state, due_at, enqueued_at)
+		 SELECT gen_random_uuid(), p.stream_id, p.run_id, p.tenant_id, n,
+		        CASE WHEN n % 2 = 0 THEN 'held' ELSE 'failed' END, NULL, NULL
+		 FROM pages AS p, generate_series(2, 1000) AS n
+		 WHERE p.id = '` + other.ID.String() + `'`,
+		`UPDATE streams SET next_seq = 20001`,
+		`ANALYZE pages`,
+	} {
+		if _, err := db.pool.Exec(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range []PageResult{
+		{Records: 60, LastPage: 30000, Ahead: 3, Digest: []byte("numbered")},
+		{Records: 60, HasNext: true, Next: "cursor=b", Digest: []byte("by cursor")},
+	} {
+		rollback := errors.New("only looked")
+		err := db.inTx(t.Context(), func(tx pgx.Tx) error {
+			run, p, err := lockPage(t.Context(), tx, first.ID)
+			if err != nil {
+				return err
+			}
+			if err := advance(t.Context(), tx, run, p, r); err != nil {
+				return err
+			}
+			if err := settleStream(t.Context(), tx, p.StreamID); err != nil {
+				return err
+			}
+			var read int
+			if err := tx.QueryRow(t.Context(), `
+				SELECT seq_tup_read + coalesce(idx_tup_fetch, 0)
+				FROM pg_stat_xact_user_tables
+				WHERE relid = 'pages'::regclass`).Scan(&read); err != nil {
+				return err
+			}
+			if read > 50 {
+				t.Errorf("%s: %d pages were read", r.Digest, read)
+			}
+			return rollback
+		})
+		if !errors.Is(err, rollback) {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestPagesComeInWindows(t *testing.T) {
 	t.Parallel()
 	db := New(dbtest.Control(t))

@@ -24,7 +24,7 @@ func TestPageFence(t *testing.T) {
 	}
 	commit := func(fence int64, name string) (tenantdb.PageResult, error) {
 		return db.CommitPage(t.Context(), tenantdb.PageCommit{
-			Ref: ref, Fence: fence, HasNext: true, NextCursor: "next",
+			Ref: ref, Fence: fence, Deleted: 2, Digest: []byte("ids"), HasNext: true, NextCursor: "next",
 			Batches: []tenantdb.Batch{{Shape: tenantdb.CustomerList(), Records: []tenantdb.Record{person("1", name, 1)}}},
 		})
 	}
@@ -60,6 +60,12 @@ func TestPageFence(t *testing.T) {
 	done := page(t, db, ref)
 	if done.Done == nil || !done.Done.HasNext || done.Done.NextCursor != "next" || done.Done.Imported != 1 {
 		t.Errorf("got %+v, want the done page's result", done.Done)
+	}
+	if diff := cmp.Diff(&first, done.Done); diff != "" {
+		t.Errorf("the next taker is told another result (-committed +told):\n%s", diff)
+	}
+	if first.Records != 3 || first.Deleted != 2 || string(first.Digest) != "ids" {
+		t.Errorf("got %d records, %d of them deleted, digest %q; want 3, 2 and the one given", first.Records, first.Deleted, first.Digest)
 	}
 	unopened := ref
 	unopened.Seq = 9

@@ -29,6 +29,11 @@ type PageCommit struct {
 	Fence   int64
 	Batches []Batch // in order: an order's items after its detail
 	Rejects []Reject
+	// Deleted counts the records that the list itself calls deleted. They are in no
+	// batch: the caller has made them tombstones.
+	Deleted int
+	// Digest names the page's records, whatever is in them; nil where there are none.
+	Digest  []byte
 	HasNext bool
 	// NextCursor is set where the source gives a cursor and no page numbers.
 	NextCursor              string
@@ -38,7 +43,9 @@ type PageCommit struct {
 // PageResult is what a page came to.
 type PageResult struct {
 	Tally
-	Records                 int // received, repetitions and all
+	Records                 int // received, repetitions and deleted ones and all
+	Deleted                 int
+	Digest                  []byte
 	HasNext                 bool
 	NextCursor              string
 	SourceTotal, TotalPages *int
@@ -55,6 +62,8 @@ type pageRow struct {
 	PerPage                                int
 	Fence                                  int64
 	Imported, Unchanged, Rejected, Records int
+	Deleted                                int
+	Digest                                 []byte
 	HasNext                                bool
 	NextCursor                             string
 	SourceTotal, TotalPages                *int
@@ -62,7 +71,7 @@ type pageRow struct {
 }
 
 const pageColumns = `stream, seq, run, resource, pass, date_range, page_or_cursor, per_page, fence,
-	imported, unchanged, rejected, records, has_next, next_cursor, source_total, total_pages, done_at`
+	imported, unchanged, rejected, records, deleted, digest, has_next, next_cursor, source_total, total_pages, done_at`
 
 func (p pageRow) ref() PageRef {
 	return PageRef{
@@ -77,8 +86,9 @@ func (p pageRow) result() *PageResult {
 		return nil
 	}
 	return &PageResult{
-		Tally: Tally{p.Imported, p.Unchanged, p.Rejected}, Records: p.Records, HasNext: p.HasNext,
-		NextCursor: p.NextCursor, SourceTotal: p.SourceTotal, TotalPages: p.TotalPages, DoneAt: *p.DoneAt,
+		Tally: Tally{p.Imported, p.Unchanged, p.Rejected}, Records: p.Records,
+		Deleted: p.Deleted, Digest: p.Digest, HasNext: p.HasNext, NextCursor: p.NextCursor,
+		SourceTotal: p.SourceTotal, TotalPages: p.TotalPages, DoneAt: *p.DoneAt,
 	}
 }
 
@@ -133,7 +143,7 @@ func (d *DB) CommitPage(ctx context.Context, p PageCommit) (PageResult, error) {
 			return nil
 		}
 		m := &merge{db: d, tx: tx, run: page.Run}
-		records := len(p.Rejects)
+		records := len(p.Rejects) + p.Deleted
 		for _, b := range p.Batches {
 			if _, err := m.batch(ctx, b); err != nil {
 				return err
@@ -163,12 +173,12 @@ func (m *merge) finish(ctx context.Context, p PageCommit, records int) (*PageRes
 	rows, _ := m.tx.Query(ctx, `
 		UPDATE import_pages
 		SET done_at = now(), imported = @imported, unchanged = @unchanged, rejected = @rejected, records = @records,
-			has_next = @has_next, next_cursor = @next_cursor, source_total = @source_total, total_pages = @total_pages
+			deleted = @deleted, digest = @digest, has_next = @has_next, next_cursor = @next_cursor, source_total = @source_total, total_pages = @total_pages
 		WHERE stream = @stream AND seq = @seq AND fence = @fence AND done_at IS NULL
 		RETURNING `+pageColumns, pgx.NamedArgs{
 		"stream": p.Ref.Stream, "seq": p.Ref.Seq, "fence": p.Fence,
 		"imported": m.counts.Imported, "unchanged": m.counts.Unchanged, "rejected": m.counts.Rejected,
-		"records": records, "has_next": p.HasNext, "next_cursor": p.NextCursor,
+		"records": records, "deleted": p.Deleted, "digest": p.Digest, "has_next": p.HasNext, "next_cursor": p.NextCursor,
 		"source_total": p.SourceTotal, "total_pages": p.TotalPages,
 	})
 	page, err := one[pageRow](rows, "page")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/wosool/wosool/internal/blueprint"
 	"github.com/wosool/wosool/internal/fault"
@@ -171,8 +172,10 @@ func dropUnfinished(ctx context.Context, c *pgx.Conn, database string) error {
 	if err != nil || !found {
 		return err
 	}
-	// PostgreSQL refuses to drop a template.
-	if _, err := c.Exec(ctx, `ALTER DATABASE `+quote(database)+` IS_TEMPLATE false`); err != nil {
+	// PostgreSQL refuses to drop a template. A DROP that was cut off leaves an
+	// invalid database: nothing alters it any more, but it can be dropped.
+	_, err = c.Exec(ctx, `ALTER DATABASE `+quote(database)+` IS_TEMPLATE false`)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); err != nil && (!ok || pg.Code != "55000") {
 		return fmt.Errorf("drop unfinished %s: %w", database, err)
 	}
 	err = patiently(ctx, func() error {

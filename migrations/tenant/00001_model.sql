@@ -448,6 +448,8 @@ CREATE TABLE import_pages (
     unchanged      integer NOT NULL DEFAULT 0,
     rejected       integer NOT NULL DEFAULT 0,
     records        integer NOT NULL DEFAULT 0,
+    deleted        integer NOT NULL DEFAULT 0, -- of the records: the list itself calls them deleted
+    digest         bytea,                      -- of the records' ids: a list that repeats itself is known by it
     has_next       boolean NOT NULL DEFAULT false,
     next_cursor    text NOT NULL DEFAULT '',
     source_total   integer,
