@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/wosool/wosool/internal/access"
 	"github.com/wosool/wosool/internal/config"
@@ -30,6 +31,26 @@ func newReader(ctx context.Context, cfg config.Config, db *store.DB, log *slog.L
 	}
 	pools := tenantdb.NewPools(servers, min(consolePools, cfg.TenantConnections), log)
 	return &access.Access{DB: db, Keys: keys, Pools: pools}, nil
+}
+
+// operatorRetry is how long it takes until the first operator is tried again.
+const operatorRetry = 3 * time.Second
+
+// awaitFirstOperator tries to make the first operator until it is done or ctx
+// ends. The api serves meanwhile: webhooks need no operator.
+func awaitFirstOperator(ctx context.Context, cfg config.Config, s *web.Server, log *slog.Logger) {
+	for {
+		err := firstOperator(ctx, cfg, s, log)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		log.WarnContext(ctx, "the first operator is not made yet: trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(operatorRetry):
+		}
+	}
 }
 
 // firstOperator makes the operator of ADMIN_EMAIL where there is none at all.

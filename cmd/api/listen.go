@@ -66,7 +66,8 @@ func listen(ctx context.Context, cfg config.Config, s *web.Server, log *slog.Log
 		if err := s.DB.AwaitSchema(ctx, s.Schema, log); err != nil {
 			return unlessStopped(ctx, err)
 		}
-		return firstOperator(ctx, cfg, s, log)
+		awaitFirstOperator(ctx, cfg, s, log)
+		return nil
 	})
 	g.Go(func() error {
 		log.InfoContext(ctx, "listening", "address", l.Addr().String())

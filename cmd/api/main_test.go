@@ -80,6 +80,49 @@ func TestServesWithoutRedisAndStops(t *testing.T) {
 	}
 }
 
+func TestAnAdminEmailThatIsNone(t *testing.T) {
+	t.Parallel()
+	env := settings(t, "postgres://127.0.0.1:1/none")
+	env["ADMIN_EMAIL"], env["ADMIN_PASSWORD"] = "noura.example.com", "a long password of hers"
+	var stderr bytes.Buffer
+
+	code := run(t.Context(), nil, func(name string) string { return env[name] }, &stderr)
+
+	if code != 2 || !strings.Contains(stderr.String(), "ADMIN_EMAIL is not valid") || strings.Contains(stderr.String(), env["ADMIN_EMAIL"]) {
+		t.Errorf("exit %d, %q; want 2, naming the setting and not its value", code, stderr.String())
+	}
+}
+
+// An operator that can't be made now is made later; the api serves meanwhile.
+func TestFirstOperatorIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	pool, url := dbtest.ControlURL(t)
+	rename := func(from, to string) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), `ALTER TABLE `+from+` RENAME TO `+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("operators", "no_operators")
+	env := settings(t, url)
+	env["ADMIN_EMAIL"], env["ADMIN_PASSWORD"] = "noura@wosool.example", "a long password of hers"
+	p := start(t, env)
+
+	dbtest.Eventually(t, 20*time.Second, "the failure to be told", func() bool {
+		return strings.Contains(p.log.String(), "the first operator is not made yet")
+	})
+	if got := p.get(t, "/healthz"); !strings.HasPrefix(got, "200 ") {
+		t.Errorf("healthz: %s", got)
+	}
+	rename("no_operators", "operators")
+	dbtest.Eventually(t, 20*time.Second, "the first operator to be made", func() bool {
+		return strings.Contains(p.log.String(), "the first operator was made from ADMIN_EMAIL")
+	})
+	if code := p.stop(); code != 0 || strings.Contains(p.log.String(), env["ADMIN_EMAIL"]) {
+		t.Errorf("exit %d, want 0 and no e-mail in the log: %s", code, p.log)
+	}
+}
+
 func TestAnOlderSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	pool, url := dbtest.ControlURL(t)

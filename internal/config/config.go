@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -143,7 +144,7 @@ func Load(p Process, getenv func(string) string) (Config, error) {
 		TenantConnections: r.number("TENANT_CONNECTIONS", 50, 1, 10000),
 		EventRetention:    r.duration("EVENT_RETENTION", 90*24*time.Hour),
 
-		AdminEmail:     r.text("ADMIN_EMAIL", false, "", ""),
+		AdminEmail:     r.email("ADMIN_EMAIL"),
 		AdminPassword:  r.password("ADMIN_PASSWORD", "ADMIN_EMAIL"),
 		AdminAPIKey:    r.apiKey("ADMIN_API_KEY"),
 		TrustedProxies: r.prefixes("TRUSTED_PROXIES"),
@@ -422,6 +423,18 @@ func (r *reader) keyset(name string, required bool) Secret {
 		r.wrong(name, should)
 	}
 	return Secret(v)
+}
+
+// email reads one bare address, as mail has it.
+func (r *reader) email(name string) string {
+	v, ok := r.value(name, false, "")
+	if !ok {
+		return ""
+	}
+	if a, err := mail.ParseAddress(v); err != nil || a.Address != v || len(v) > 254 {
+		r.wrong(name, "one e-mail address such as name@example.com")
+	}
+	return v
 }
 
 // passwordLength is the least length of the first operator's password.

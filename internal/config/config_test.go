@@ -109,6 +109,7 @@ func TestInvalid(t *testing.T) {
 		"TENANT_CONNECTIONS":     "-2",
 		"EVENT_RETENTION":        "hunter2d",
 		"ADMIN_API_KEY":          "hunter2",
+		"ADMIN_EMAIL":            "Noura <hunter2@example.com>",
 		"ADMIN_PASSWORD":         "hunter2",
 		"TRUSTED_PROXIES":        "hunter2",
 		"LOG_LEVEL":              "hunter2",
@@ -125,6 +126,25 @@ func TestInvalid(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "aHVudGVyMg") {
 			t.Errorf("%s: the message quotes the value: %v", name, err)
+		}
+	}
+}
+
+func TestAdminEmailIsOneAddress(t *testing.T) {
+	t.Parallel()
+	for email, good := range map[string]bool{
+		"noura@example.com": true, " Noura@Example.com ": true, "نورة@example.com": true,
+		"noura": false, "noura@": false, "noura@example.com, sara@example.com": false, "<noura@example.com>": false,
+		"noura example.com": false, strings.Repeat("n", 250) + "@example.com": false,
+	} {
+		env := valid()
+		env["ADMIN_EMAIL"], env["ADMIN_PASSWORD"] = email, "a long password of hers"
+		c, err := load(API, env)
+		switch {
+		case good && (err != nil || c.AdminEmail != strings.TrimSpace(email)):
+			t.Errorf("%q: %q, %v", email, c.AdminEmail, err)
+		case !good && (err == nil || !strings.Contains(err.Error(), "ADMIN_EMAIL is not valid: it should be one e-mail address such as name@example.com")):
+			t.Errorf("%q: %v, want an error that names the setting", email, err)
 		}
 	}
 }
