@@ -151,7 +151,7 @@ func AccountPage(f Frame, v Account) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = Act(ActView{Action: "/admin/account/sessions/" + s.ID + "/revoke", Label: sessionEnd(s.Current)}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = Act(ActView{Action: "/admin/account/sessions/" + s.ID + "/revoke", Label: sessionEnd(s.Current), Of: sessionOf(s)}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -217,6 +217,14 @@ func AccountPage(f Frame, v Account) templ.Component {
 		}
 		return nil
 	})
+}
+
+// sessionOf tells a session apart from the others.
+func sessionOf(s SessionRow) string {
+	if s.Current {
+		return "of this session"
+	}
+	return "session from " + s.Address + ", seen " + s.Seen.Exact
 }
 
 func sessionEnd(current bool) string {

@@ -95,8 +95,13 @@ func TestAct(t *testing.T) {
 		t.Error("an act that asks first does not lead to its page")
 	}
 	off := html(t, Act(ActView{Action: "/admin/x", Label: "Retry", Why: "nothing failed"}))
-	if off.Find("form").Length() != 0 || off.Find("button").AttrOr("title", "") != "nothing failed" {
+	why := off.Find("#" + off.Find("button").AttrOr("aria-describedby", "none"))
+	if off.Find("form").Length() != 0 || why.Text() != "nothing failed" {
 		t.Error("an act that can't be done does not say why")
+	}
+	one := html(t, Act(ActView{Action: "/admin/x", Label: "Pause", Of: "imports"}))
+	if got := one.Find("button").AttrOr("aria-label", ""); got != "Pause imports" || one.Find("button").Text() != "Pause" {
+		t.Errorf("an act of one among many is called %q", got)
 	}
 }
 

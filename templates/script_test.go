@@ -57,6 +57,46 @@ func TestKeyboard(t *testing.T) {
 	}
 }
 
+// A tab that nobody has looked at yet takes no connection; and times go on by the
+// clock on the wall, which a sleep does not stop.
+func TestHiddenAndSlept(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 10)
+	mux := http.NewServeMux()
+	mux.Handle("/static/", galleryHandler(t))
+	mux.HandleFunc("/admin/stream", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		asked <- struct{}{}
+		if err := http.NewResponseController(w).Flush(); err == nil {
+			<-r.Context().Done()
+		}
+	})
+	mux.HandleFunc("/page", func(w http.ResponseWriter, r *http.Request) {
+		now := time.Now()
+		f := Frame{Title: "Live", Me: "op@example.com", Live: "/admin/stream", Now: now.Format(time.RFC3339), Assets: Assets{Style: "/static/console.css", Script: "/static/console.js"}}
+		hide := templ.Raw(`<script>Object.defineProperty(document, "hidden", {value: true, configurable: true})</script>`)
+		if err := inPage(f, templ.Join(hide, When(NewMoment(now, now, time.UTC)))).Render(r.Context(), w); err != nil {
+			t.Error(err)
+		}
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	tab := browsertest.Open(t)
+	tab.Go(server.URL+"/page", "now")
+	tab.Await(`document.documentElement.classList.contains("js")`)
+	tab.Await(`(() => { const real = Date.now; performance.now = () => 0; Date.now = () => real() + 3 * 3600 * 1000; return true; })()`)
+	tab.Shows("3 h ago") // the script has run for a while
+	if len(asked) != 0 {
+		t.Error("a tab that nobody sees listens")
+	}
+	tab.Await(`(() => { delete document.hidden; document.dispatchEvent(new Event("visibilitychange")); return true; })()`)
+	select {
+	case <-asked:
+	case <-time.After(20 * time.Second):
+		t.Error("a tab that is looked at does not listen")
+	}
+}
+
 // Parts refresh without moving what is pointed at: texts change in place, rows
 // wait until the pointer has left, menus stay open.
 func TestLiveParts(t *testing.T) {

@@ -3,6 +3,9 @@ package templates
 import (
 	"maps"
 	"slices"
+	"strings"
+
+	"github.com/a-h/templ"
 )
 
 // The kinds of state. Each has a colour and a shape, and stands beside a word.
@@ -152,12 +155,31 @@ type EmptyView struct {
 // in it (see ConfirmView); ConfirmWord is then what has to be typed there.
 type ActView struct {
 	Action, Label string
+	Of            string // what it is done to, for who can't see beside what it stands: imports
 	Confirm       string
 	ConfirmWord   string
 	Danger        bool
 	Primary       bool
-	Why           string // why it can't be done now: the button is off
+	Why           string // why it can't be done now: the button is off, and this stands beside it
 	Hidden        map[string]string
+}
+
+// named gives the button its own name where its label is that of others too.
+func (v ActView) named() templ.Attributes {
+	if v.Of == "" {
+		return nil
+	}
+	return templ.Attributes{"aria-label": v.Label + " " + v.Of}
+}
+
+// whyID names the sentence that says why the button is off.
+func (v ActView) whyID() string {
+	return "why" + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(v.Action))
 }
 
 // ConfirmView is the page before an act that can't be undone, or that stops something.
@@ -207,6 +229,15 @@ type ErrorView struct {
 	Todo    string // what to do
 	Request string // the id that finds it in the log
 	Retry   bool   // the same request may work later
+}
+
+// mistaken marks a field of a form that was refused with the sentence that says why,
+// which has the id.
+func mistaken(why, id string) templ.Attributes {
+	if why == "" {
+		return nil
+	}
+	return templ.Attributes{"aria-invalid": "true", "aria-describedby": id}
 }
 
 // names gives the keys of hidden fields in an order that does not change.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -19,9 +20,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/wosool/wosool/internal/dbtest"
 	"github.com/wosool/wosool/internal/sandbox"
+	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
@@ -56,6 +59,7 @@ func TestTopology(t *testing.T) {
 		y.equal(m)
 	}
 	y.isolated(len(merchants))
+	y.workers(map[string]int{store.WorkerRunning: replicas - 2, store.WorkerStopped: 1, store.WorkerLost: 1})
 	y.end("api", syscall.SIGTERM)
 	y.end("worker-3", syscall.SIGTERM)
 }
@@ -276,6 +280,26 @@ func (y *topology) get(path string, into any) error {
 		return errors.Join(err, fmt.Errorf("status %d", resp.StatusCode))
 	}
 	return json.Unmarshal(raw, into)
+}
+
+// workers waits until the console would show so many processes in each state:
+// the one that was stopped says so, the one that was killed is missed.
+func (y *topology) workers(want map[string]int) {
+	y.t.Helper()
+	pool, err := pgxpool.New(y.t.Context(), strings.Replace(y.superuser, "/postgres?", "/wosool?", 1))
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	defer pool.Close()
+	got := map[string]int{}
+	dbtest.Eventually(y.t, 2*store.WorkerLostAfter, "the workers' states are true", func() bool {
+		list, err := store.New(pool).Workers(y.t.Context())
+		clear(got)
+		for _, w := range list {
+			got[w.State]++
+		}
+		return err == nil && maps.Equal(got, want)
+	})
 }
 
 // isolated fails where a tenant's role reaches anything but its own database.

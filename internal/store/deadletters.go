@@ -113,8 +113,8 @@ type DeadPage struct {
 	More    bool // there are others beyond the page, in the direction it was asked in
 }
 
-// DeadGroup lists the dead letters of one group. An unknown kind of task is
-// fault.NotFound.
+// DeadGroup lists the dead letters of one group, among those that DeadLetters looks
+// at. An unknown kind of task is fault.NotFound.
 func (db *DB) DeadGroup(ctx context.Context, f DeadFilter) (DeadPage, error) {
 	t, err := tableOf(f.Task)
 	if err != nil {
@@ -129,12 +129,18 @@ func (db *DB) DeadGroup(ctx context.Context, f DeadFilter) (DeadPage, error) {
 	if f.Newer {
 		than, order = ">", "ASC"
 	}
-	// Served by the index of the table's failed rows.
+	// Served by the index of the table's failed rows. However many there are, only so
+	// many reasons are compared.
 	rows, err := db.pool.Query(ctx, `
 		SELECT task, id, epoch, `+t.lane+` AS lane, `+t.key+` AS tenant_id, attempts,
 		       coalesce(last_error, '') AS reason, `+triedAt+` AS tried_at
-		FROM `+t.name+`
-		WHERE state = 'failed' AND task = $1 AND `+deadKey+` = $2
+		FROM (
+			SELECT * FROM `+t.name+`
+			WHERE state = 'failed'
+			ORDER BY id DESC
+			LIMIT `+fmt.Sprint(deadSample)+`
+		) AS newest
+		WHERE task = $1 AND `+deadKey+` = $2
 		  AND ($3 = '00000000-0000-0000-0000-000000000000'::uuid OR id `+than+` $3)
 		ORDER BY id `+order+`
 		LIMIT $4`, f.Task, f.Key, f.Cursor, limit+1)

@@ -68,6 +68,36 @@ func TestDeadLettersByReason(t *testing.T) {
 	}
 }
 
+// A group has the rows that its summary counted, however many have failed.
+func TestDeadGroupIsOfTheNewest(t *testing.T) {
+	t.Parallel()
+	db := New(dbtest.Control(t))
+	oldest := recordEvent(t, db, 7, "order.created", time.Time{}).ID
+	die(t, db, "events", oldest, "its document cannot be read")
+	exec(t, db, `
+		INSERT INTO events (id, source, event, lane, state, last_error)
+		SELECT ('ffffffff-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'salla', 'order.created', 'events', 'failed',
+		       CASE WHEN n % 2500 = 0 THEN 'its document cannot be read' ELSE 'Salla answered 500' END
+		FROM generate_series(1, $1::integer) AS n`, deadSample)
+	dead, err := db.DeadLetters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dead.Total != deadSample+1 || len(dead.Groups) != 2 {
+		t.Fatalf("dead letters = %+v, want all counted, in 2 groups", dead)
+	}
+	small := dead.Groups[1]
+
+	page, err := db.DeadGroup(t.Context(), DeadFilter{Task: small.Task, Key: small.Key})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if small.Count != 2 || len(page.Letters) != small.Count {
+		t.Errorf("the group has %d letters, its summary says %d, want 2", len(page.Letters), small.Count)
+	}
+}
+
 func TestRetryDead(t *testing.T) {
 	t.Parallel()
 	db := New(dbtest.Control(t))

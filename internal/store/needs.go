@@ -103,7 +103,7 @@ func (db *DB) Needs(ctx context.Context) (Needs, error) {
 type StoreFilter struct {
 	Status string
 	Need   Need
-	Q      string    // words of the name, or the beginning of slug, merchant or id
+	Q      string    // words of the name, or the beginning of domain, slug, merchant or id
 	Before uuid.UUID // older than this one
 	After  uuid.UUID // newer than this one
 	Limit  int

@@ -111,6 +111,8 @@ func translate(err error, noun string) error {
 		switch pg.Code {
 		case "23505":
 			return fmt.Errorf("%w (%s)", fault.New(fault.Conflict, "such a %s exists already", noun), pg.ConstraintName)
+		case "22021":
+			return fault.New(fault.Invalid, "the %s has a character that cannot be kept", noun)
 		case "23514":
 			return fmt.Errorf("%w (%s)", fault.New(fault.Invalid, "the %s has a value that is not allowed", noun), pg.ConstraintName)
 		}

@@ -14,7 +14,7 @@ import (
 type TenantFilter struct {
 	Merchant *int64
 	Status   string
-	Q        string    // words of the name, or the beginning of slug, merchant or id
+	Q        string    // words of the name, or the beginning of domain, slug, merchant or id
 	Cursor   uuid.UUID // the last id of the page before
 	Limit    int
 }
@@ -86,6 +86,10 @@ func tenantConditions(f TenantFilter) (string, pgx.NamedArgs) {
 			arms = append(arms, "SELECT id FROM tenants WHERE to_tsvector('simple', name) @@ to_tsquery('simple', @words)")
 			args["words"] = words
 		}
+		if domain := bareDomain(q); domain != "" {
+			arms = append(arms, "SELECT id FROM tenants WHERE "+storeDomain+" LIKE @domain")
+			args["domain"] = likePrefix(domain)
+		}
 		if digits(q) {
 			arms = append(arms, "SELECT id FROM tenants WHERE merchant::text LIKE @prefix")
 		}
@@ -96,6 +100,18 @@ func tenantConditions(f TenantFilter) (string, pgx.NamedArgs) {
 		where = append(where, "id IN ("+strings.Join(arms, " UNION ")+")")
 	}
 	return strings.Join(where, " AND "), args
+}
+
+// storeDomain is SQL for a store's address as it is searched for: what tenants_domain_idx
+// is made of.
+const storeDomain = `lower(regexp_replace(store->>'domain', '^https?://(www\.)?', ''))`
+
+// bareDomain returns what of an address, or of its beginning, storeDomain is
+// compared with. People copy addresses out of browsers.
+func bareDomain(q string) string {
+	q = strings.ToLower(strings.TrimSpace(q))
+	q = strings.TrimPrefix(strings.TrimPrefix(q, "https://"), "http://")
+	return strings.TrimRight(strings.TrimPrefix(q, "www."), "/")
 }
 
 // likePrefix returns the LIKE pattern of what begins with s.

@@ -105,6 +105,9 @@ func TestTenants(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	exec(t, db, `
+		UPDATE tenants
+		SET store = jsonb_build_object('domain', CASE slug WHEN 'shop-0' THEN 'https://salla.sa/Dev_ward' WHEN 'shop-1' THEN 'https://www.dates.example' ELSE '' END)`)
 	all := list(t, db, TenantFilter{Limit: 10})
 	if diff := cmp.Diff([]string{"shop-2", "shop-1", "shop-0"}, slugs(all)); diff != "" {
 		t.Fatalf("all, newest first (-want +got):\n%s", diff)
@@ -124,6 +127,11 @@ func TestTenants(t *testing.T) {
 		{"slug", TenantFilter{Q: "shop-1"}, []string{"shop-1"}},
 		{"merchant's beginning", TenantFilter{Q: "13051467"}, []string{"shop-1", "shop-0"}},
 		{"id", TenantFilter{Q: all[0].ID.String()}, []string{"shop-2"}},
+		{"domain", TenantFilter{Q: "dates.ex"}, []string{"shop-1"}},
+		{"domain as a link", TenantFilter{Q: "https://dates.example/"}, []string{"shop-1"}},
+		{"domain as it is said", TenantFilter{Q: "WWW.Dates.example"}, []string{"shop-1"}},
+		{"domain with its path", TenantFilter{Q: "salla.sa/dev_w"}, []string{"shop-0"}},
+		{"no address", TenantFilter{Q: "https://"}, nil},
 		{"quotes and wildcards", TenantFilter{Q: `'%_\:*&|!`}, nil},
 		{"name with a quote", TenantFilter{Q: "o'hara"}, []string{"shop-2"}},
 		{"with status", TenantFilter{Q: "shop", Status: "failed"}, nil},

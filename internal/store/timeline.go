@@ -57,6 +57,10 @@ type TimelinePage struct {
 // millisecond, at which a page may end.
 const timelineSlack = 50
 
+// idSlack is how far the time in a row's id may be from the time that the row has:
+// two clocks were read for them, at different moments.
+const idSlack = time.Minute
+
 // Timeline tells what happened to a tenant, newest first. It merges the newest of
 // each table by the millisecond. A cursor that cannot be read is fault.Invalid.
 func (db *DB) Timeline(ctx context.Context, tenantID uuid.UUID, f TimelineFilter) (TimelinePage, error) {
@@ -71,7 +75,7 @@ func (db *DB) Timeline(ctx context.Context, tenantID uuid.UUID, f TimelineFilter
 		}
 		args := pgx.NamedArgs{"tenant": tenantID, "limit": f.Limit + 1 + timelineSlack, "before": after.at, "low": uuid.Max}
 		if after.set {
-			args["low"] = uuid.MustParse(idAt(after.at.Add(time.Millisecond)))
+			args["low"] = uuid.MustParse(idAt(after.at.Add(idSlack)))
 		}
 		rows, err := db.pool.Query(ctx, sql, args)
 		if err != nil {
@@ -139,7 +143,7 @@ func readPlace(cursor string) (place, error) {
 }
 
 // timelineParts are the statements of what happened, by kind. Each gives the newest
-// that are not after the millisecond @before.
+// that are not after the millisecond @before, of which the ids are below @low.
 func timelineParts() map[string]string {
 	const columns = `AS kind, %s AS id, %s AS name, %s AS status, %s AS detail, %s AS until, %s AS who, %s AS link`
 	part := func(kind, at, id, name, status, detail, until, link, from string) string {
@@ -150,13 +154,13 @@ func timelineParts() map[string]string {
 			LIMIT @limit`
 	}
 	return map[string]string{
-		// Served by events_tenant_id_idx: the ids are in the order of arrival.
+		// Served by events_tenant_id_idx: the ids are, but for idSlack, in the order of arrival.
 		HappenedEvent: `
 			SELECT received_at AS at, 'event' AS kind, id::text AS id, event AS name, status,
 			       coalesce(error, CASE status WHEN 'waiting' THEN waiting_for WHEN 'received' THEN last_error END, '') AS detail,
 			       applied_at AS until, source AS who, id AS link
 			FROM events
-			WHERE tenant_id = @tenant AND id < @low
+			WHERE tenant_id = @tenant AND id < @low AND received_at < @before::timestamptz + interval '1 millisecond'
 			ORDER BY id DESC
 			LIMIT @limit`,
 		// Served by runs_tenant_id_idx.
@@ -216,7 +220,7 @@ func timelineParts() map[string]string {
 			SELECT at, 'act' AS kind, id::text AS id, act AS name, '' AS status, coalesce(subject, details->>'reason', '') AS detail,
 			       NULL::timestamptz AS until, actor AS who, NULL::uuid AS link
 			FROM audit
-			WHERE tenant_id = @tenant AND id < @low
+			WHERE tenant_id = @tenant AND id < @low AND at < @before::timestamptz + interval '1 millisecond'
 			ORDER BY id DESC
 			LIMIT @limit`,
 	}

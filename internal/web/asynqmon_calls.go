@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -16,8 +19,12 @@ import (
 	"github.com/wosool/wosool/internal/store"
 )
 
-// queuesCallBody is the most that a call may bring: the ids of a page of tasks.
-const queuesCallBody = 1 << 20
+// The most that a call may ask for: a page of so many tasks, and a page whose
+// first task's number can still be counted.
+const (
+	queuesPageSize = 100
+	queuesLastPage = math.MaxInt32
+)
 
 // queuesCall answers one call of Asynqmon's page. Its errors are plain text,
 // which the page shows as they are. What changes something is in the audit.
@@ -54,16 +61,17 @@ func (s *Server) queuesCall(w http.ResponseWriter, r *http.Request, call string)
 
 // askQueues has Asynqmon do a call, and notes it with who asked where it is an act.
 func (s *Server) askQueues(answer *kept, r *http.Request, call string) error {
-	body, err := io.ReadAll(io.LimitReader(r.Body, queuesCallBody+1))
+	body, err := io.ReadAll(r.Body)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &problem{Status: http.StatusRequestEntityTooLarge, Code: codeTooLarge, Message: "the request is too large"}
+	}
 	if err != nil {
 		return malformed("", "the request ended before it was whole")
 	}
-	if len(body) > queuesCallBody {
-		return &problem{Status: http.StatusRequestEntityTooLarge, Code: codeTooLarge, Message: "the request is too large"}
-	}
 	r = r.Clone(r.Context())
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	if !isAct(r) {
+		r.URL.RawQuery = boundedPage(r.URL.Query())
 		s.Asynqmon.ui.ServeHTTP(answer, r)
 		return nil
 	}
@@ -86,6 +94,17 @@ func (s *Server) askQueues(answer *kept, r *http.Request, call string) error {
 		return nil // the answer says why
 	}
 	return err
+}
+
+// boundedPage is a query whose page of tasks is one that can be made: Asynqmon
+// takes any size. What is no number it replaces by its own.
+func boundedPage(q url.Values) string {
+	for name, most := range map[string]int{"size": queuesPageSize, "page": queuesLastPage} {
+		if n, err := strconv.Atoi(q.Get(name)); err == nil {
+			q.Set(name, strconv.Itoa(min(max(n, 1), most)))
+		}
+	}
+	return q.Encode()
 }
 
 var errNotDone = errors.New("not done")

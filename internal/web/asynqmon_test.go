@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -296,6 +297,51 @@ func TestQueuesActsAreAudited(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// A call asks for no more than a page of tasks, and brings no more than a form.
+func TestQueuesCallsAreBounded(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		"": "", "size=20&page=2": "page=2&size=20", "size=1000000": "size=100", "size=-1&page=0": "page=1&size=1",
+		"page=9223372036854775807": "page=2147483647", "size=x&other=1": "other=1&size=x", "size=500&size=7": "size=100",
+	} {
+		q, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := boundedPage(q); got != want {
+			t.Errorf("%q becomes %q, want %q", query, got, want)
+		}
+	}
+
+	x := newQueuesSite(t, dbtest.Redis(t))
+	refs := make([]tasks.Ref, 120)
+	for i := range refs {
+		refs[i] = tasks.Ref{Kind: "event:apply", ID: uuid.New(), Epoch: 1, Lane: tasks.LaneEvents}
+	}
+	if err := x.s.Queue.Enqueue(t.Context(), refs...); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"?size=100000", "?size=100000&page=-3", "?page=9223372036854775807&size=100"} {
+		a := x.send(http.MethodGet, queuesRoot+"/api/queues/events/pending_tasks"+path, "", nil)
+		var list struct {
+			Tasks []struct{ ID string } `json:"tasks"`
+		}
+		x.read(a, &list)
+		want := 100
+		if strings.HasPrefix(path, "?page") {
+			want = 0
+		}
+		if a.Code != http.StatusOK || len(list.Tasks) != want {
+			t.Errorf("%s: %d with %d tasks, want %d", path, a.Code, len(list.Tasks), want)
+		}
+	}
+	large := `{"task_ids":["` + strings.Repeat("a", pageBody) + `"]}`
+	a := x.send(http.MethodPost, queuesRoot+"/api/queues/events/pending_tasks:batch_archive", large, nil)
+	if a.Code != http.StatusRequestEntityTooLarge {
+		t.Errorf("a large body: %d %s, want 413", a.Code, a.Body)
 	}
 }
 

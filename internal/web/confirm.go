@@ -18,7 +18,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request, section string,
 }
 
 // confirmed tells whether a posted form has the word that the act asks for.
-// Spaces around it don't count.
+// Browsers show runs of spaces as one, so they count as one.
 func confirmed(r *http.Request, word string) bool {
-	return strings.TrimSpace(r.PostFormValue("confirm")) == strings.TrimSpace(word)
+	return strings.Join(strings.Fields(r.PostFormValue("confirm")), " ") == strings.Join(strings.Fields(word), " ")
 }

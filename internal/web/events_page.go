@@ -138,7 +138,7 @@ func (v wholeEvent) view(at func(time.Time) templates.Moment, now time.Time, gon
 	switch {
 	case e.Status == store.EventReceived:
 		st.Replay.Why = "it is on its way already"
-		st.ReplayText = "It is on its way already. What it does when it is replayed later: " + lowerFirst(st.ReplayText)
+		st.ReplayText = "What it does when it is replayed later: " + lowerFirst(st.ReplayText)
 	case gone:
 		st.Replay.Why = "what it said is no longer kept"
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,10 +22,12 @@ func (s *Server) failedPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f := store.DeadFilter{
-		Task: r.URL.Query().Get("task"), Key: r.URL.Query().Get("group"), Cursor: k.Cursor, Newer: k.Newer, Limit: pageSize,
+	task, err := queryText(r, "task")
+	if err != nil {
+		return err
 	}
-	if len(f.Key) != 32 {
+	f := store.DeadFilter{Task: task, Key: r.URL.Query().Get("group"), Cursor: k.Cursor, Newer: k.Newer, Limit: pageSize}
+	if !isGroupKey(f.Key) {
 		return fault.New(fault.NotFound, "there is no such group of failed work")
 	}
 	found, err := s.DB.DeadGroup(r.Context(), f)
@@ -62,6 +65,11 @@ func (s *Server) failedPage(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, templates.FailedPage(s.frame(r, v.What, "queues"), v))
 }
 
+// isGroupKey tells whether text has the form of a group's key, an MD5 in hex.
+func isGroupKey(text string) bool {
+	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == ""
+}
+
 func failedItem(
 	l store.DeadLetter, labels map[uuid.UUID]store.TenantLabel, at func(time.Time) templates.Moment, back string,
 ) templates.FailedItem {
@@ -70,7 +78,7 @@ func failedItem(
 		Row: "…" + l.ID.String()[24:], RowHref: ownerHref(l.Task, l.ID, l.TenantID),
 		Reason: sentence(l.Reason), Attempts: templates.Count(l.Attempts), Tried: at(l.TriedAt),
 		Retry: templates.ActView{
-			Action: failedPath + "/retry", Label: "Retry",
+			Action: failedPath + "/retry", Label: "Retry", Of: "…" + l.ID.String()[24:],
 			Hidden: map[string]string{"task": l.Task, "id": l.ID.String(), "back": back},
 		},
 	}
@@ -85,19 +93,21 @@ func (s *Server) retryFailed(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.NotFound, "there is no such piece of work")
 	}
 	kind := r.PostFormValue("task")
+	owner, err := s.DB.OwnerOf(r.Context(), kind, id)
+	if err != nil {
+		return err
+	}
 	task, err := s.DB.RetryDead(r.Context(), kind, id, operatorActor(r.Context()))
 	if err != nil {
 		return err
 	}
+	s.failedWork.forget()
 	s.ring(r.Context(), s.Queue.Wake, []store.Task{task})
 	back := r.PostFormValue("back")
 	if back == "" {
 		back = lanesPath
 	}
 	notice := templates.Notice{Kind: templates.Well, Text: taskWords(task.Kind) + ": it is queued again, with no attempts spent."}
-	owner, err := s.DB.OwnerOf(r.Context(), kind, id)
-	if err == nil {
-		notice.Href, notice.Link = ownerHref(kind, id, owner.TenantID), "see what becomes of it"
-	}
+	notice.Href, notice.Link = ownerHref(kind, id, owner.TenantID), "see what becomes of it"
 	return s.back(w, r, back, notice)
 }

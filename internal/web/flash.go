@@ -21,7 +21,7 @@ func setFlash(w http.ResponseWriter, r *http.Request, n templates.Notice) {
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: flashCookie, Value: base64.RawURLEncoding.EncodeToString(text), Path: "/admin", MaxAge: 60,
-		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
+		HttpOnly: true, Secure: operatorOf(r.Context()).https, SameSite: http.SameSiteLaxMode,
 	})
 }
 
@@ -48,6 +48,9 @@ func flashOf(r *http.Request) []templates.Notice {
 // dropFlash forgets the notice once a page has shown it.
 func dropFlash(w http.ResponseWriter, r *http.Request) {
 	if _, err := r.Cookie(flashCookie); err == nil {
-		http.SetCookie(w, &http.Cookie{Name: flashCookie, Path: "/admin", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+		http.SetCookie(w, &http.Cookie{
+			Name: flashCookie, Path: "/admin", MaxAge: -1,
+			HttpOnly: true, Secure: operatorOf(r.Context()).https, SameSite: http.SameSiteLaxMode,
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -91,6 +92,34 @@ func TestLaneIsPausedAndResumed(t *testing.T) {
 	nowhere := d.send(http.MethodPost, "/admin/lanes/nothing/pause", "", map[string]string{"Cookie": d.cookie})
 	if nowhere.Code != http.StatusNotFound {
 		t.Errorf("pausing a lane that is none: %d, want 404", nowhere.Code)
+	}
+}
+
+// leaver is a queue whose caller goes away in the middle of an act.
+type leaver struct {
+	*bell
+	leave context.CancelFunc
+}
+
+func (l leaver) Pause(ctx context.Context, _ string, _ bool) error {
+	l.leave()
+	return ctx.Err()
+}
+
+// A lane that was paused is in the audit, whether or not somebody waits for the answer.
+func TestPauseIsNotedThoughItsCallerLeft(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	d.s.Queue = leaver{d.bell, cancel}
+	r := httptest.NewRequest(http.MethodPost, lanesPath+"/imports/pause", nil).WithContext(ctx)
+	r.Header.Set("Cookie", d.cookie)
+
+	d.s.Handler().ServeHTTP(httptest.NewRecorder(), r)
+
+	if got := one[string](d.site, `SELECT string_agg(act || ' ' || subject, ', ') FROM audit`); ctx.Err() == nil || got != "queue.pause lane imports" {
+		t.Errorf("audit = %q, gone: %v", got, ctx.Err())
 	}
 }
 

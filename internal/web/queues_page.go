@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ func (s *Server) lanesView(ctx context.Context, at func(time.Time) templates.Mom
 	if err != nil {
 		return v, err
 	}
-	dead, err := s.DB.DeadLetters(ctx)
+	dead, err := s.failedWork.get(ctx, s.DB.DeadLetters)
 	if err != nil {
 		return v, err
 	}
@@ -173,9 +174,9 @@ func laneRow(lane string, l tasks.LaneStat, down bool, work store.LaneWork, work
 	}
 	row.Pending, row.Active = templates.Count(l.Pending), templates.Count(l.Active)
 	row.Postponed, row.Archived = templates.Count(l.Retry), templates.Count(l.Archived)
-	row.Act = &templates.ActView{Action: lanesPath + "/" + lane + "/pause", Label: "Pause"}
+	row.Act = &templates.ActView{Action: lanesPath + "/" + lane + "/pause", Label: "Pause", Of: lane}
 	if l.Paused {
-		row.Act = &templates.ActView{Action: lanesPath + "/" + lane + "/resume", Label: "Resume", Primary: true}
+		row.Act = &templates.ActView{Action: lanesPath + "/" + lane + "/resume", Label: "Resume", Of: lane, Primary: true}
 	}
 	return row
 }
@@ -221,10 +222,14 @@ func (s *Server) resumeLane(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) setPaused(w http.ResponseWriter, r *http.Request, verb string, paused bool, words string) error {
 	lane := chi.URLParam(r, "lane")
+	if !slices.Contains(tasks.Lanes(), lane) {
+		return fault.New(fault.NotFound, "there is no such lane")
+	}
 	act := store.Act{Name: "queue." + verb, Subject: "lane " + lane, Details: map[string]any{"lane": lane}}
-	err := s.DB.Noted(r.Context(), operatorActor(r.Context()), act, func() error {
-		return s.Queue.Pause(r.Context(), lane, paused)
-	})
+	// What Redis has done is noted also when whoever asked has gone meanwhile.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), queuesTimeout)
+	defer cancel()
+	err := s.DB.Noted(ctx, operatorActor(ctx), act, func() error { return s.Queue.Pause(ctx, lane, paused) })
 	if _, told := answerTo(err); err != nil && !told {
 		s.Log.WarnContext(r.Context(), "lane not changed", "lane", lane, "error", err)
 		return fault.New(fault.Unavailable, "Redis does not answer, so the lane was not changed")

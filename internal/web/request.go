@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
@@ -171,9 +172,12 @@ func queryOneOf(r *http.Request, name string, values ...string) (string, error) 
 	return "", invalid(name, fmt.Sprintf("%s must be one of %s", name, strings.Join(values, ", ")))
 }
 
-// queryText reads a text parameter of bounded length.
+// queryText reads a text parameter of bounded length that a database can hold.
 func queryText(r *http.Request, name string) (string, error) {
 	text := strings.TrimSpace(r.URL.Query().Get(name))
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return "", malformed(name, fmt.Sprintf("%s must be UTF-8 without null characters", name))
+	}
 	if len(text) > 200 {
 		return "", invalid(name, fmt.Sprintf("%s must not be longer than 200 bytes", name))
 	}

@@ -3,6 +3,8 @@ package web
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +95,56 @@ func TestPaging(t *testing.T) {
 				t.Errorf("paging(%s) = %d, %s, %v, want %d, %s", tt.query, limit, after, err, tt.limit, tt.after)
 			}
 		})
+	}
+}
+
+func TestQueryText(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		"q=+%D9%86%D8%AE%D9%84+": "نخل", "": "", "q=a%00b": "400", "q=%00": "400", "q=%ff": "400", "q=%D9": "400",
+		"q=" + strings.Repeat("a", 201): "422",
+	} {
+		got, err := queryText(httptest.NewRequest(http.MethodGet, "/?"+query, nil), "q")
+		if err != nil {
+			p, _ := answerTo(err)
+			if got = strconv.Itoa(p.Status); !strings.HasPrefix(p.Message, "q must") {
+				t.Errorf("%s: %q does not name the parameter", query, p.Message)
+			}
+		}
+		if got != want {
+			t.Errorf("queryText(%s) = %q, want %q", query, got, want)
+		}
+	}
+}
+
+// No text in an address is a failure of ours.
+func TestTextsThatNoDatabaseHolds(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	key := strings.Repeat("0", 32)
+	for path, want := range map[string]int{
+		"/admin/search?q=%00":                                               http.StatusBadRequest,
+		"/admin/tenants?q=a%00":                                             http.StatusBadRequest,
+		"/admin/events?q=%ff":                                               http.StatusBadRequest,
+		failedPath + "?task=event:apply%00&group=" + key:                    http.StatusBadRequest,
+		failedPath + "?task=event:apply&group=" + key[1:] + "%00":           http.StatusNotFound,
+		failedPath + "?task=event:apply&group=" + strings.Repeat("%ff", 32): http.StatusNotFound,
+		failedPath + "?task=event:apply&group=" + strings.Repeat("Z", 32):   http.StatusNotFound,
+		failedPath + "?task=event:apply&group=" + key[2:] + "%D9%86":        http.StatusNotFound,
+	} {
+		if a := d.send(http.MethodGet, path, "", map[string]string{"Cookie": d.cookie}); a.Code != want {
+			t.Errorf("GET %s: %d, want %d", path, a.Code, want)
+		}
+	}
+	for _, kind := range []string{"event:apply\x00", "\xff", "event:apply"} {
+		if a := d.post(failedPath+"/retry", url.Values{"task": {kind}, "id": {uuid.NewString()}}); a.Code != http.StatusNotFound {
+			t.Errorf("retrying a %q: %d, want 404", kind, a.Code)
+		}
+	}
+	for _, lane := range []string{"%00", "imports%00", "%ff", "Imports"} {
+		if a := d.post(lanesPath+"/"+lane+"/pause", nil); a.Code != http.StatusNotFound {
+			t.Errorf("pausing %s: %d, want 404", lane, a.Code)
+		}
 	}
 }
 

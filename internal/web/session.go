@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -22,6 +23,8 @@ type Operator struct {
 	ID      uuid.UUID
 	Email   string
 	Session uuid.UUID
+
+	https bool // how their browser speaks to whoever is nearest to it
 }
 
 type operatorKey struct{}
@@ -50,7 +53,8 @@ const (
 const tokenSize = 32
 
 // withOperator lets only people who are signed in pass. A page that is asked for
-// leads to the sign-in and back; what a script asks for is refused.
+// leads to the sign-in and back; an act leads there too, and is told to be undone;
+// what a script asks for is refused.
 func (s *Server) withOperator(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o, err := s.signedIn(r)
@@ -61,6 +65,8 @@ func (s *Server) withOperator(next http.Handler) http.Handler {
 			s.fail(w, r, err)
 		case !asksForPage(r):
 			http.Error(w, "You are signed out: sign in again at /admin/sign-in", http.StatusUnauthorized)
+		case isAct(r):
+			http.Redirect(w, r, "/admin/sign-in?undone=1&next="+url.QueryEscape(returnTo(r)), http.StatusSeeOther)
 		default:
 			http.Redirect(w, r, "/admin/sign-in?next="+url.QueryEscape(returnTo(r)), http.StatusSeeOther)
 		}
@@ -77,7 +83,7 @@ func (s *Server) signedIn(r *http.Request) (Operator, error) {
 	if err != nil {
 		return Operator{}, err
 	}
-	return Operator{ID: found.OperatorID, Email: found.Email, Session: found.ID}, nil
+	return Operator{ID: found.OperatorID, Email: found.Email, Session: found.ID, https: s.overHTTPS(r)}, nil
 }
 
 // stillSignedIn tells whether the session of a request that goes on for long has
@@ -137,8 +143,9 @@ func (s *Server) cookieName(r *http.Request) string {
 }
 
 // overHTTPS tells whether the browser speaks https: to us, to a trusted proxy
-// that says so, or, where a proxy does not, since it asks for the host of an https
-// PUBLIC_URL. In doubt the cookie is the one that http does not carry.
+// that says so, or, since PUBLIC_URL is https, to whatever stands before us. Only
+// who asks this machine by itself, with no proxy between, then speaks http. In
+// doubt the cookie is the one that http does not carry.
 func (s *Server) overHTTPS(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
@@ -150,7 +157,26 @@ func (s *Server) overHTTPS(r *http.Request) bool {
 		}
 	}
 	u, err := url.Parse(s.PublicURL)
-	return err == nil && u.Scheme == "https" && strings.EqualFold(r.Host, u.Host)
+	if err != nil || u.Scheme != "https" {
+		return false
+	}
+	if r.Header.Get("X-Forwarded-For") != "" || strings.EqualFold(r.Host, u.Host) {
+		return true
+	}
+	return !loopbackHost(r.Host)
+}
+
+// loopbackHost tells whether a Host header, with or without a port, names the
+// machine that the browser runs on.
+func loopbackHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && a.Unmap().IsLoopback()
 }
 
 // asksForPage tells whether a request is a person's, who can be led elsewhere.
@@ -165,11 +191,18 @@ func asksForPage(r *http.Request) bool {
 	return false
 }
 
-// returnTo is where the sign-in leads back to: the page that was asked for. An
-// act is not done again.
+// isAct tells whether a request is to change something.
+func isAct(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+
+// returnTo is where the sign-in leads back to: the page that was asked for, or
+// the page of ours that an act was sent from. An act is not done again.
 func returnTo(r *http.Request) string {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !isAct(r) {
+		return nextPath(r.URL.RequestURI())
+	}
+	from, err := url.Parse(r.Referer())
+	if err != nil || !strings.EqualFold(from.Host, r.Host) {
 		return "/admin"
 	}
-	return nextPath(r.URL.RequestURI())
+	return nextPath(from.RequestURI())
 }

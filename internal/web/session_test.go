@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/wosool/wosool/internal/store"
 )
 
@@ -18,23 +20,29 @@ func TestCookies(t *testing.T) {
 	d.s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	d.s.PublicURL = "https://crm.example.com"
 	tests := []struct {
-		name, from, host, proto string
-		tls, secure             bool
+		name, from, host, proto, by string
+		tls, secure                 bool
 	}{
-		{"http", "192.0.2.1:1", "127.0.0.1:8080", "", false, false},
-		{"https", "192.0.2.2:1", "127.0.0.1:8080", "", true, true},
-		{"https at the proxy", "10.1.2.3:1", "internal.test", "https", false, true},
-		{"https at the first of two proxies", "10.1.2.4:1", "internal.test", "https, http", false, true},
-		{"http at the proxy", "10.1.2.5:1", "internal.test", "http", false, false},
-		{"https, says anybody", "192.0.2.3:1", "internal.test", "https", false, false},
-		{"a proxy that says nothing, for PUBLIC_URL", "192.0.2.4:1", "CRM.example.com", "", false, true},
-		{"a host like PUBLIC_URL's", "192.0.2.5:1", "crm.example.com.evil.test", "", false, false},
+		{"http on this machine", "192.0.2.1:1", "127.0.0.1:8080", "", "", false, false},
+		{"http on this machine, by its name", "192.0.2.6:1", "LocalHost:8080", "", "", false, false},
+		{"http on this machine, by IPv6", "192.0.2.7:1", "[::1]", "", "", false, false},
+		{"https", "192.0.2.2:1", "127.0.0.1:8080", "", "", true, true},
+		{"https at the proxy", "10.1.2.3:1", "127.0.0.1:8080", "https", "", false, true},
+		{"https at the first of two proxies", "10.1.2.4:1", "127.0.0.1:8080", "https, http", "", false, true},
+		{"https, says anybody", "192.0.2.3:1", "127.0.0.1:8080", "https", "", false, false},
+		{"a proxy that says nothing, for PUBLIC_URL", "192.0.2.4:1", "CRM.example.com", "", "", false, true},
+		{"a proxy on this machine that keeps no host", "192.0.2.8:1", "127.0.0.1:8080", "", "203.0.113.9", false, true},
+		{"a proxy that says nothing, for its own name", "192.0.2.9:1", "api:8080", "", "", false, true},
+		{"a host that only looks local", "192.0.2.5:1", "localhost.evil.test", "", "", false, true},
 	}
 	for _, tt := range tests {
 		b := d.browser(tt.from)
 		b.host, b.tls = tt.host, tt.tls
 		if tt.proto != "" {
 			b.header["X-Forwarded-Proto"] = tt.proto
+		}
+		if tt.by != "" {
+			b.header["X-Forwarded-For"] = tt.by
 		}
 		b.signIn()
 		name := plainCookie
@@ -52,11 +60,29 @@ func TestCookies(t *testing.T) {
 		if !b.isIn() {
 			t.Errorf("%s: the cookie does not open", tt.name)
 		}
+		b.post("/admin/theme", "theme", "dark")
+		b.post(tenantHref(d.register("palm-"+uuid.NewString()[:8])) + "/resume")
+		for _, name := range []string{themeCookie, flashCookie} {
+			if c := b.cookies[name]; c == nil || c.Secure != tt.secure {
+				t.Errorf("%s: cookie %s is %v, want secure %t", tt.name, name, c, tt.secure)
+			}
+		}
 	}
+
+	// Where PUBLIC_URL is http, nothing is taken for https that nobody says is.
+	d.s.PublicURL = "http://crm.example.com"
+	plain := d.browser("192.0.2.10:1")
+	plain.header["X-Forwarded-For"] = "203.0.113.9"
+	plain.host = "crm.example.com"
+	plain.signIn()
+	if plain.cookies[plainCookie] == nil || !plain.isIn() {
+		t.Errorf("http: cookies %v", plain.cookies)
+	}
+	d.s.PublicURL = "https://crm.example.com"
 
 	// What one way gave opens nothing by the other, under neither name.
 	b := d.browser("192.0.2.2:1")
-	b.tls = true
+	b.host, b.tls = "127.0.0.1:8080", true
 	b.signIn()
 	token := b.cookies[secureCookie].Value
 	b.tls = false

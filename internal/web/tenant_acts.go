@@ -52,7 +52,7 @@ func (s *Server) acted(w http.ResponseWriter, r *http.Request, id uuid.UUID, tod
 	return s.back(w, r, tenantHref(id), templates.Notice{Kind: templates.Well, Text: done})
 }
 
-// suspendForm asks for the store's name before it is suspended.
+// suspendForm asks for the store's name or slug before it is suspended.
 func (s *Server) suspendForm(w http.ResponseWriter, r *http.Request) error {
 	t, err := s.tenantOf(r)
 	if err != nil {
@@ -66,23 +66,33 @@ func (s *Server) suspendTenantAct(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	if !confirmed(r, t.Name) {
-		return s.confirm(w, r, "tenants", suspendView(t, "That is not the store's name: nothing was changed."))
+	if word, what := suspendWord(t); !confirmed(r, word) {
+		return s.confirm(w, r, "tenants", suspendView(t, "That is not the store's "+what+": nothing was changed."))
 	}
 	return s.tenantAct(w, r, s.DB.SuspendTenant, "Suspended: its database takes no logins any more; its events are kept and wait.")
 }
 
+// suspendWord is what confirms that t is meant, and what it is called: its name,
+// or the slug of a store whose name can't be typed.
+func suspendWord(t store.Tenant) (word, what string) {
+	if strings.TrimSpace(t.Name) == "" {
+		return t.Slug, "slug"
+	}
+	return t.Name, "name"
+}
+
 func suspendView(t store.Tenant, mistake string) templates.ConfirmView {
 	path := tenantHref(t.ID)
+	word, _ := suspendWord(t)
 	return templates.ConfirmView{
-		Title: "Suspend " + t.Name, Text: "The store's people can't use their CRM until it is resumed.",
+		Title: "Suspend " + word, Text: "The store's people can't use their CRM until it is resumed.",
 		Facts: []string{
 			"Its database takes no logins; nothing in it is removed.",
 			"Events from Salla are kept and wait; they are applied when it is resumed.",
 			"A running import stops where it is and goes on from there.",
 			"Resume undoes it. A new installation of the app does not.",
 		},
-		Word: t.Name, Error: mistake, Back: path,
+		Word: word, Error: mistake, Back: path,
 		Act: templates.ActView{Action: path + "/suspend", Label: "Suspend", Danger: true},
 	}
 }

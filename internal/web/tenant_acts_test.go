@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -65,6 +66,46 @@ func TestSuspendAsksForTheName(t *testing.T) {
 	}
 	if got := one[string](d.site, `SELECT string_agg(act || ' by ' || actor, ', ' ORDER BY id) FROM audit`); got != "tenant.suspend by "+deskOperator+", tenant.resume by "+deskOperator {
 		t.Errorf("the audit says %s", got)
+	}
+}
+
+func TestConfirmedWords(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		typed, word string
+		want        bool
+	}{
+		{"Palm Store", " Palm \u00a0 Store\n", true},
+		{"  Palm  Store ", "Palm Store", true},
+		{"PalmStore", "Palm Store", false},
+		{"palm store", "Palm Store", false},
+		{"", "Palm Store", false},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(url.Values{"confirm": {tt.typed}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if got := confirmed(r, tt.word); got != tt.want {
+			t.Errorf("%q for %q: %t", tt.typed, tt.word, got)
+		}
+	}
+}
+
+// A store without a name that can be typed is confirmed by its slug.
+func TestSuspendAsksForTheSlug(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.store(" \u00a0", 7, "ready")
+	d.grant(id, "active")
+	path := tenantHref(id) + "/suspend"
+
+	if got := words(d.page(http.StatusOK, path).Find(".confirm")); !strings.Contains(got, "to go on store-7") {
+		t.Errorf("the page asks %q", got)
+	}
+	if a := d.post(path, url.Values{"confirm": {" "}}); a.Code != http.StatusUnprocessableEntity ||
+		!strings.Contains(words(parsed(t, a.Body).Find(".mistake")), "not the store's slug") {
+		t.Errorf("with nothing: status %d", a.Code)
+	}
+	if got := d.after(d.post(path, url.Values{"confirm": {"store-7"}})); !strings.HasPrefix(got, "Suspended:") {
+		t.Errorf("afterwards it says %q", got)
 	}
 }
 

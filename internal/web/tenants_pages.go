@@ -135,7 +135,7 @@ func (s *Server) tenantsView(ctx context.Context, q tenantsQuery, at func(time.T
 	v = templates.TenantsView{
 		Chips: chips(tenantsPath, url.Values{"status": q.filters["status"]}, "status", tenantChips(q, stats, needing)),
 		Search: templates.SearchBox{
-			Action: tenantsPath, Query: q.Q, Placeholder: "Name, slug, merchant or id", Hidden: hiddenBut(q.filters, "q"),
+			Action: tenantsPath, Query: q.Q, Placeholder: "Name, domain, slug, merchant or id", Hidden: hiddenBut(q.filters, "q"),
 		},
 		Rows: make([]templates.TenantRow, len(rows)),
 	}
@@ -185,7 +185,7 @@ func tenantsEmpty(q tenantsQuery) *templates.EmptyView {
 	switch {
 	case q.Q != "":
 		return &templates.EmptyView{
-			Title: "No store matches", Text: "The search looks for words of the name, and for the beginning of slug, merchant or id.",
+			Title: "No store matches", Text: "The search looks for words of the name, and for the beginning of domain, slug, merchant or id.",
 			Href: listHref(tenantsPath, q.filters, "q", ""), Link: "Leave the search",
 		}
 	case q.filters.Get("status") != "":

@@ -30,7 +30,7 @@ func (s *Server) setTheme(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: themeCookie, Value: theme, Path: "/admin", MaxAge: yearSeconds,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		HttpOnly: true, Secure: s.overHTTPS(r), SameSite: http.SameSiteLaxMode,
 	})
 	http.Redirect(w, r, localPath(r.PostFormValue("back")), http.StatusSeeOther)
 	return nil
@@ -39,6 +39,9 @@ func (s *Server) setTheme(w http.ResponseWriter, r *http.Request) error {
 // localPath is address where it is an address of the console, and the console's
 // first page where it leads anywhere else.
 func localPath(address string) string {
+	if strings.HasPrefix(address, "//") { // to a browser another host's, however many there are
+		return "/admin"
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "" || u.Host != "" || strings.ContainsAny(address, "\\\r\n\t") {
 		return "/admin"

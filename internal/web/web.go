@@ -52,8 +52,9 @@ type Server struct {
 	// console's pages of records; nil: those pages say that there is none.
 	OpenTenant func(ctx context.Context, tenantID uuid.UUID) (*tenantdb.DB, error)
 
-	console   console
-	snapshots snapshots
+	console    console
+	snapshots  snapshots
+	failedWork failedWork
 }
 
 // How long a request may take before its context ends. What it did not commit

@@ -29,12 +29,13 @@ function relative(seconds) {
 	return seconds < 0 ? "in " + text : text + " ago";
 }
 
-// The reader's clock may be wrong: time is counted on from the server's.
-const loaded = performance.now();
+// The reader's clock may be wrong: time is counted on from the server's. It is not
+// counted by performance.now(), which stands still while the machine sleeps.
 const served = Date.parse(document.body.dataset.now || "") || Date.now();
+const skew = served - Date.now();
 
 function tick(within = document) {
-	const now = served + performance.now() - loaded;
+	const now = Date.now() + skew;
 	for (const t of within.querySelectorAll("time[data-rel]")) {
 		const text = relative((now - Date.parse(t.dateTime)) / 1000);
 		if (text && t.textContent !== text) t.textContent = text;
@@ -266,8 +267,8 @@ document.addEventListener("visibilitychange", () => {
 	else listen();
 });
 addEventListener("pagehide", rest);
-addEventListener("pageshow", (e) => { if (e.persisted) listen(); });
+addEventListener("pageshow", (e) => { if (e.persisted && !document.hidden) listen(); });
 
-listen();
+if (!document.hidden) listen(); // a tab opened behind others listens when it is first seen
 tick();
 setInterval(() => { tick(); settle(); }, 1000);
