@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -219,25 +218,4 @@ func (db *DB) EventStats(ctx context.Context) (map[string]int64, error) {
 		return nil, fmt.Errorf("count events: %w", err)
 	}
 	return stats, nil
-}
-
-// OldestEvent tells since when the oldest event that is on its way has been there;
-// false if there is none.
-func (db *DB) OldestEvent(ctx context.Context) (time.Time, bool, error) {
-	var at *time.Time
-	if err := db.pool.QueryRow(ctx, `
-		SELECT min(received_at)
-		FROM (
-			SELECT received_at
-			FROM events
-			WHERE status = 'received'
-			ORDER BY id
-			LIMIT 1
-		) AS oldest`).Scan(&at); err != nil {
-		return time.Time{}, false, fmt.Errorf("find the oldest event: %w", err)
-	}
-	if at == nil {
-		return time.Time{}, false, nil
-	}
-	return *at, true, nil
 }

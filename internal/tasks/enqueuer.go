@@ -137,15 +137,6 @@ func (e *Enqueuer) Look(r Ref) (Known, error) {
 	return Unknown, nil
 }
 
-// Forget deletes r's task where it is not active, so that its id can ring again.
-func (e *Enqueuer) Forget(r Ref) error {
-	err := e.inspector.DeleteTask(r.Lane, r.TaskID())
-	if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) && !errors.Is(err, asynq.ErrQueueNotFound) {
-		return fmt.Errorf("forget %s: %w", r.TaskID(), err)
-	}
-	return nil
-}
-
 // sentinel is a key that only a lost Redis forgets.
 const sentinel = "wosool:sentinel"
 
