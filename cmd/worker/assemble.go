@@ -40,14 +40,7 @@ func assemble(
 ) (w *worker.Worker, closeWorker func(), err error) {
 	db := store.New(pool)
 	queue := tasks.NewEnqueuer(rdb)
-	ring := func(ctx context.Context, next []store.Task) {
-		for _, t := range next {
-			if err := queue.Wake(ctx, tasks.Ref(t)); err != nil {
-				log.WarnContext(ctx, "could not enqueue; the sweeper will", "error", err)
-				return
-			}
-		}
-	}
+	ring := func(ctx context.Context, next []store.Task) { worker.Ring(ctx, queue, log, next) }
 	keys, err := vault.OpenKeys(cfg.SecretKeyset.Reveal())
 	if err != nil {
 		return nil, nil, &config.Error{Problems: []string{fmt.Sprintf("SECRET_KEYSET is not valid: %v", err)}}

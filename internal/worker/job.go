@@ -132,7 +132,7 @@ func (j *jobs) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	}
 	next, err := j.leased(ctx, begun, lease, kind.Run)
 	outcome, answer := j.settle(ctx, kind, lease, err)
-	j.enqueue(ctx, next)
+	Ring(ctx, j.Queue, j.Log, next)
 	j.duration.WithLabelValues(ref.Kind, outcome).Observe(time.Since(begun).Seconds())
 	level := slog.LevelInfo
 	if outcome == "failed" || outcome == "dead" {
@@ -258,10 +258,12 @@ func (j *jobs) write(ctx context.Context, err, answer error) error {
 	return answer
 }
 
-func (j *jobs) enqueue(ctx context.Context, next []store.Task) {
+// Ring hands the tasks of what was committed to the queue, also where ctx is
+// over. A failure is only told: the sweeper rings for every row that is due.
+func Ring(ctx context.Context, queue *tasks.Enqueuer, log *slog.Logger, next []store.Task) {
 	for _, t := range next {
-		if err := j.Queue.Wake(context.WithoutCancel(ctx), tasks.Ref(t)); err != nil {
-			j.Log.WarnContext(ctx, "could not enqueue; the sweeper will", "error", err)
+		if err := queue.Wake(context.WithoutCancel(ctx), tasks.Ref(t)); err != nil {
+			log.WarnContext(ctx, "could not enqueue; the sweeper will", "error", err)
 			return
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -64,14 +65,16 @@ func (w *Worker) Run(ctx context.Context) error {
 	jobs := newJobs(w)
 	var servers []*asynq.Server
 	capacity := 0
-	for lanes, share := range map[*map[string]int]int{
-		w.only(urgentLanes()): 2, w.only(bulkLanes()): 3,
-	} {
-		if len(*lanes) == 0 {
+	for _, group := range []struct {
+		lanes  map[string]int
+		fifths int // of the concurrency
+	}{{urgentLanes(), 2}, {bulkLanes(), 3}} {
+		lanes := w.only(group.lanes)
+		if len(lanes) == 0 {
 			continue
 		}
-		concurrency := max(2, w.Concurrency*share/5)
-		servers = append(servers, w.server(base, *lanes, concurrency))
+		concurrency := max(2, w.Concurrency*group.fifths/5)
+		servers = append(servers, w.server(base, lanes, concurrency))
 		capacity += concurrency
 	}
 	heart := w.startHeart(ctx, &jobs.busy, capacity)
@@ -101,13 +104,9 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 // only keeps the lanes that this process works on.
-func (w *Worker) only(lanes map[string]int) *map[string]int {
-	for lane := range lanes {
-		if !slices.Contains(w.Lanes, lane) {
-			delete(lanes, lane)
-		}
-	}
-	return &lanes
+func (w *Worker) only(lanes map[string]int) map[string]int {
+	maps.DeleteFunc(lanes, func(lane string, _ int) bool { return !slices.Contains(w.Lanes, lane) })
+	return lanes
 }
 
 func (w *Worker) server(base context.Context, lanes map[string]int, concurrency int) *asynq.Server {
