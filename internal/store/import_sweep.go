@@ -54,12 +54,35 @@ func (db *DB) sweepWaits(ctx context.Context, limit int) ([]Task, error) {
 
 // sweepWindows releases what is held though its tenant's window has room.
 func (db *DB) sweepWindows(ctx context.Context, limit int) ([]Task, error) {
+	// From tenant to tenant in the index: a hundred thousand held reads of one cost one step.
 	tasks, err := db.sweepEach(ctx, "find windows of reads", `
-		SELECT tenant_id
-		FROM entity_reads
-		WHERE state IN ('held', 'runnable')
-		GROUP BY tenant_id
-		HAVING count(*) FILTER (WHERE state = 'runnable') < $2 AND bool_or(state = 'held')
+		WITH RECURSIVE t AS (
+			(SELECT tenant_id
+			 FROM entity_reads
+			 WHERE state IN ('held', 'runnable')
+			 ORDER BY tenant_id
+			 LIMIT 1)
+			UNION ALL
+			SELECT n.tenant_id
+			FROM t
+			CROSS JOIN LATERAL (
+				SELECT tenant_id
+				FROM entity_reads
+				WHERE state IN ('held', 'runnable') AND tenant_id > t.tenant_id
+				ORDER BY tenant_id
+				LIMIT 1
+			) AS n
+		)
+		SELECT t.tenant_id
+		FROM t
+		WHERE EXISTS (SELECT FROM entity_reads AS e WHERE e.tenant_id = t.tenant_id AND e.state = 'held')
+		  AND (
+			SELECT count(*)
+			FROM (
+				SELECT FROM entity_reads AS e
+				WHERE e.tenant_id = t.tenant_id AND e.state = 'runnable'
+				LIMIT $2
+			) AS w) < $2
 		LIMIT $1`, limit,
 		func(tx pgx.Tx, tenantID uuid.UUID) ([]Task, error) { return releaseReads(ctx, tx, tenantID) }, readWindow)
 	if err != nil {
