@@ -1,0 +1,5 @@
+//go:build mutant && mutant_backlog
+
+package protect
+
+const removed = "backlog"

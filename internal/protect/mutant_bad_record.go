@@ -1,0 +1,5 @@
+//go:build mutant && mutant_bad_record
+
+package protect
+
+const removed = "bad_record"

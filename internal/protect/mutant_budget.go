@@ -1,0 +1,5 @@
+//go:build mutant && mutant_budget
+
+package protect
+
+const removed = "budget"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_circuit
+
+package protect
+
+const removed = "circuit"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_forgotten
+
+package protect
+
+const removed = "forgotten"

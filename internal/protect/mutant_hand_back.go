@@ -1,0 +1,5 @@
+//go:build mutant && mutant_hand_back
+
+package protect
+
+const removed = "hand_back"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_handler_ends
+
+package protect
+
+const removed = "handler_ends"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_holder
+
+package protect
+
+const removed = "holder"

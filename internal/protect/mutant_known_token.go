@@ -1,0 +1,5 @@
+//go:build mutant && mutant_known_token
+
+package protect
+
+const removed = "known_token"

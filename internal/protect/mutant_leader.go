@@ -1,0 +1,5 @@
+//go:build mutant && mutant_leader
+
+package protect
+
+const removed = "leader"

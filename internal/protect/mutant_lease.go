@@ -1,0 +1,5 @@
+//go:build mutant && mutant_lease
+
+package protect
+
+const removed = "lease"

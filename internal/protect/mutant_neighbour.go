@@ -1,0 +1,5 @@
+//go:build mutant && mutant_neighbour
+
+package protect
+
+const removed = "neighbour"

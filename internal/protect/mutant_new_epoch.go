@@ -1,0 +1,5 @@
+//go:build mutant && mutant_new_epoch
+
+package protect
+
+const removed = "new_epoch"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_old_uninstall
+
+package protect
+
+const removed = "old_uninstall"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_organization_found
+
+package protect
+
+const removed = "organization_found"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_own_database
+
+package protect
+
+const removed = "own_database"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_page_window
+
+package protect
+
+const removed = "page_window"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_postponement
+
+package protect
+
+const removed = "postponement"

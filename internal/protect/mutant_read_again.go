@@ -1,0 +1,5 @@
+//go:build mutant && mutant_read_again
+
+package protect
+
+const removed = "read_again"

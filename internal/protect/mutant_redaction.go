@@ -1,0 +1,5 @@
+//go:build mutant && mutant_redaction
+
+package protect
+
+const removed = "redaction"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_refresh_answer
+
+package protect
+
+const removed = "refresh_answer"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_refresh_outlives
+
+package protect
+
+const removed = "refresh_outlives"

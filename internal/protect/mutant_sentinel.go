@@ -1,0 +1,5 @@
+//go:build mutant && mutant_sentinel
+
+package protect
+
+const removed = "sentinel"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_signature
+
+package protect
+
+const removed = "signature"

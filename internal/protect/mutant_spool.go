@@ -1,0 +1,5 @@
+//go:build mutant && mutant_spool
+
+package protect
+
+const removed = "spool"

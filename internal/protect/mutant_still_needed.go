@@ -1,0 +1,5 @@
+//go:build mutant && mutant_still_needed
+
+package protect
+
+const removed = "still_needed"

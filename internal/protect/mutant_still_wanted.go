@@ -1,0 +1,5 @@
+//go:build mutant && mutant_still_wanted
+
+package protect
+
+const removed = "still_wanted"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_strangers
+
+package protect
+
+const removed = "strangers"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_tombstone
+
+package protect
+
+const removed = "tombstone"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_twins
+
+package protect
+
+const removed = "twins"

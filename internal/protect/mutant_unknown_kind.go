@@ -1,0 +1,5 @@
+//go:build mutant && mutant_unknown_kind
+
+package protect
+
+const removed = "unknown_kind"

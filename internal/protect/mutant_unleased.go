@@ -1,0 +1,5 @@
+//go:build mutant && mutant_unleased
+
+package protect
+
+const removed = "unleased"

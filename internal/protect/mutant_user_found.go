@@ -1,0 +1,5 @@
+//go:build mutant && mutant_user_found
+
+package protect
+
+const removed = "user_found"

@@ -1,0 +1,5 @@
+//go:build mutant && mutant_waiting
+
+package protect
+
+const removed = "waiting"
