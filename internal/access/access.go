@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wosool/wosool/internal/budget"
+	"github.com/wosool/wosool/internal/circuit"
 	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/salla"
 	"github.com/wosool/wosool/internal/store"
@@ -29,31 +30,59 @@ type Access struct {
 	Pools  *tenantdb.Pools
 	APIURL string       // of Salla's merchant API
 	HTTP   *http.Client // for Salla
+
+	// Circuits keep calls away from what does not answer; nil: every call is made.
+	Circuits *circuit.Circuits
 }
 
 // Do makes one call to Salla as a tenant: fn gets a client that holds the
 // tenant's token and makes exactly one call with it. Where the budget is used up,
-// or Salla says so, it returns a *fault.Wait; so it does where the grant is
-// parked. A token that Salla refuses is renewed once, and fn called again.
+// where Salla says so or is known not to answer, it returns a *fault.Wait; so it
+// does where the grant is parked. A token that Salla refuses is renewed once, and
+// fn called again.
 func (a *Access) Do(
 	ctx context.Context, tenantID uuid.UUID, merchant int64, class budget.Class,
 	fn func(ctx context.Context, c *salla.Client) error,
 ) error {
-	customers := class.Customers()
+	line := a.Circuits.Salla(merchant)
+	if err := line.Ready(ctx); err != nil { // before a token is renewed for nothing
+		return err
+	}
 	err := a.Vault.Do(ctx, tenantID, func(ctx context.Context, token string) error {
-		// Only here is a call certain to be made, and each of two is counted.
-		if err := a.Budget.Take(ctx, merchant, class, 1); err != nil {
-			return err
+		c := a.client(ctx, merchant, class.Customers(), token)
+		c.Guard = func(ctx context.Context, call func(context.Context) error) error {
+			return line.Guard(ctx, func(ctx context.Context) error {
+				// Only here is a call certain to be made, and each of two is counted.
+				if err := a.take(ctx, merchant, class); err != nil {
+					return err
+				}
+				return call(ctx)
+			})
 		}
-		return fn(ctx, a.client(ctx, merchant, customers, token))
+		return fn(ctx, c)
 	})
 	return passing(err)
+}
+
+// redisPause is how long work waits for a Redis that does not answer.
+const redisPause = 5 * time.Second
+
+// take takes one call from the store's budget. Redis being down fails nothing: the
+// work waits for it.
+func (a *Access) take(ctx context.Context, merchant int64, class budget.Class) error {
+	err := a.Budget.Take(ctx, merchant, class, 1)
+	if errors.Is(err, fault.Unavailable) {
+		return fault.WaitUntil(time.Now().Add(redisPause), "Redis, which does not tell how many requests Salla still allows")
+	}
+	return err
 }
 
 // Probe asks Salla for the store's info with a token that is not stored (yet):
 // nil is an answer. What passes by itself is a *fault.Wait.
 func (a *Access) Probe(ctx context.Context, token string) error {
-	_, err := a.As(token).StoreInfo(ctx)
+	c := a.As(token)
+	c.Guard = a.Circuits.Salla(0).Guard
+	_, err := c.StoreInfo(ctx)
 	return passing(err)
 }
 
@@ -91,7 +120,8 @@ func (a *Access) client(ctx context.Context, merchant int64, customers bool, tok
 }
 
 // Open opens a tenant's database as the tenant's own role. The caller closes it.
-// A tenant that has none yet is fault.Conflict.
+// A tenant that has none yet is fault.Conflict. Where its server is known not to
+// answer, it returns a *fault.Wait.
 func (a *Access) Open(ctx context.Context, tenantID uuid.UUID) (*tenantdb.DB, error) {
 	t, err := a.DB.Tenant(ctx, tenantID)
 	if err != nil {
@@ -101,7 +131,12 @@ func (a *Access) Open(ctx context.Context, tenantID uuid.UUID) (*tenantdb.DB, er
 	if err != nil {
 		return nil, err
 	}
-	return a.Pools.Open(ctx, target)
+	var db *tenantdb.DB
+	err = a.Circuits.Database(target.Server).Guard(ctx, func(ctx context.Context) (err error) {
+		db, err = a.Pools.Open(ctx, target)
+		return err
+	})
+	return db, err
 }
 
 // Target gives where a tenant's database is and how its role signs in.

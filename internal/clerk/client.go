@@ -48,6 +48,10 @@ type Client struct {
 	BaseURL string       // empty: DefaultURL
 	Key     string       // the instance's secret key
 	HTTP    *http.Client // nil: one with DefaultTimeout
+
+	// Guard, if set, makes every call, its body included, or does not: its error is
+	// then the method's.
+	Guard func(ctx context.Context, call func(context.Context) error) error
 }
 
 // Format keeps the key out of whatever prints a Client.
@@ -74,6 +78,13 @@ func (m Metadata) Text(key string) string {
 // do makes one call and reads the answer into out. in, if not nil, is sent as
 // JSON. An answer without a body is an error.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, in, out any) error {
+	if c.Guard == nil {
+		return c.call(ctx, method, path, query, in, out)
+	}
+	return c.Guard(ctx, func(ctx context.Context) error { return c.call(ctx, method, path, query, in, out) })
+}
+
+func (c *Client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
 	op := method + " " + path
 	req, err := c.request(ctx, method, path, query, in)
 	if err != nil {
@@ -96,7 +107,12 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	case len(body) > maxBody:
 		return fmt.Errorf("clerk: %s: more than %d bytes", op, maxBody)
 	case len(bytes.TrimSpace(body)) == 0:
-		return fmt.Errorf("clerk: %s: an empty answer", op)
+		return &callError{op: op, err: answerError("an empty answer"), key: c.Key}
+	case !json.Valid(body):
+		return &callError{op: op, err: unreadable(body), key: c.Key}
+	}
+	if refused := newError(method, path, resp, body, c.Key); !refused.foreign {
+		return refused // under a 200
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("clerk: %s: decode: %w", op, err)

@@ -1,6 +1,7 @@
 package clerk
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,6 +66,19 @@ func (e *Error) Unwrap() error {
 		return fault.Unavailable
 	}
 	return fault.Invalid
+}
+
+// Outage tells whether the other side has failed, rather than refused what was
+// asked, why in a few words, and for how long it asks to be left alone.
+func (e *Error) Outage() (why string, after time.Duration, failed bool) {
+	if e.Status == http.StatusTooManyRequests || !errors.Is(e.Unwrap(), fault.Unavailable) {
+		return "", 0, false
+	}
+	why = "HTTP " + strconv.Itoa(e.Status)
+	if e.Status/100 == 2 {
+		why = "a refusal that calls itself a success"
+	}
+	return why, e.RetryAfter, true
 }
 
 // is tells whether err is an *Error with the status and one of the codes.
@@ -144,6 +158,28 @@ func (e *callError) Unwrap() []error {
 		return []error{e.err}
 	}
 	return []error{fault.Unavailable, e.err}
+}
+
+// Outage tells that there was no answer, or none that could be read. Of what did
+// not come the reason is not known here.
+func (e *callError) Outage() (why string, after time.Duration, failed bool) {
+	if answer, ok := errors.AsType[answerError](e.err); ok {
+		why = string(answer)
+	}
+	return why, 0, !errors.Is(e.err, context.Canceled)
+}
+
+// answerError is what came instead of an answer, in a few words of ours.
+type answerError string
+
+func (e answerError) Error() string { return string(e) }
+
+// unreadable says what a 200 answer was that is not JSON: also one that was cut off.
+func unreadable(body []byte) error {
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+		return answerError("an HTML page")
+	}
+	return answerError("an answer that cannot be read")
 }
 
 func newError(method, path string, resp *http.Response, body []byte, key string) *Error {

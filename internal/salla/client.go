@@ -41,6 +41,10 @@ type Client struct {
 	HTTP    *http.Client // nil: one with DefaultTimeout
 	Token   string       // the merchant's access token
 
+	// Guard, if set, makes every call, its body included, or does not: its error is
+	// then the method's.
+	Guard func(ctx context.Context, call func(context.Context) error) error
+
 	// Observe, if set, is told the limits that came with every answer, errors
 	// included. It may be called from several goroutines at once.
 	Observe func(Limits)
@@ -83,7 +87,18 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (reply,
 // do makes one call. in, if not nil, is sent as JSON. An answer to anything but
 // DELETE must have a body. Secrets in the request are named, so that no error
 // repeats them.
-func (c *Client) do(ctx context.Context, method, path string, query url.Values, in any, secrets ...string) (reply, error) {
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, in any, secrets ...string) (out reply, err error) {
+	if c.Guard == nil {
+		return c.call(ctx, method, path, query, in, secrets...)
+	}
+	err = c.Guard(ctx, func(ctx context.Context) (err error) {
+		out, err = c.call(ctx, method, path, query, in, secrets...)
+		return err
+	})
+	return out, err
+}
+
+func (c *Client) call(ctx context.Context, method, path string, query url.Values, in any, secrets ...string) (reply, error) {
 	op := method + " " + path
 	secrets = append(secrets, c.Token)
 	req, err := c.request(ctx, method, path, query, in)
@@ -112,10 +127,10 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		if method == http.MethodDelete {
 			return out, nil
 		}
-		return reply{}, fmt.Errorf("salla: %s: an empty answer", op)
+		return reply{}, &callError{op: op, err: errEmpty, secrets: secrets}
 	}
 	if err := json.Unmarshal(body, &out.envelope); err != nil {
-		return reply{}, fmt.Errorf("salla: %s: decode: %w", op, err)
+		return reply{}, &callError{op: op, err: unreadable(resp, body), secrets: secrets}
 	}
 	if out.refused() {
 		return reply{}, newError(method, path, resp, body, secrets...)

@@ -8,10 +8,12 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // Error is an answer of Salla that refuses the call. errors.Is sees it as the
@@ -67,17 +69,28 @@ func (e *Error) Unwrap() error {
 		return fault.Unavailable
 	case e.Status >= 400:
 		return fault.Invalid
-	case e.Status >= 300:
-		return fault.Unavailable
 	}
-	return nil
+	return fault.Unavailable // a redirect, or a refusal that calls itself a success
+}
+
+// Outage tells whether the other side has failed, rather than refused what was
+// asked, why in a few words, and for how long it asks to be left alone.
+func (e *Error) Outage() (why string, after time.Duration, failed bool) {
+	if e.Status == http.StatusTooManyRequests || !errors.Is(e.Unwrap(), fault.Unavailable) {
+		return "", 0, false
+	}
+	why = "HTTP " + strconv.Itoa(e.Status)
+	if e.Status/100 == 2 {
+		why = "a refusal without a reason"
+	}
+	return why, e.RetryAfter, true
 }
 
 // missingScope begins the message of a 401 that a new token would not mend.
 const missingScope = "should have access to one of those scopes"
 
 func (e *Error) missingScope() bool {
-	return (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) &&
+	return protect.MissingScope && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) &&
 		strings.Contains(strings.ToLower(e.Message), missingScope)
 }
 
@@ -140,6 +153,30 @@ func (e *callError) Unwrap() []error {
 		return []error{e.err}
 	}
 	return []error{fault.Unavailable, e.err}
+}
+
+// Outage tells that there was no answer, or none that could be read. Of what did
+// not come the reason is not known here.
+func (e *callError) Outage() (why string, after time.Duration, failed bool) {
+	if answer, ok := errors.AsType[answerError](e.err); ok {
+		why = string(answer)
+	}
+	return why, 0, !errors.Is(e.err, context.Canceled)
+}
+
+// answerError is what came instead of an answer, in a few words of ours.
+type answerError string
+
+func (e answerError) Error() string { return string(e) }
+
+const errEmpty = answerError("an empty answer")
+
+// unreadable says what a 2xx answer was that is not JSON: also one that was cut off.
+func unreadable(resp *http.Response, body []byte) error {
+	if what := describe(resp, body); what != notSalla {
+		return answerError(what)
+	}
+	return answerError("an answer that cannot be read")
 }
 
 // newError reads a refusal of the API; secrets are taken out of what it says.
@@ -206,5 +243,7 @@ func describe(resp *http.Response, body []byte) string {
 	case strings.HasPrefix(trimmed, "<") || strings.Contains(resp.Header.Get("Content-Type"), "html"):
 		return "an HTML page"
 	}
-	return "an answer that is not in Salla's format"
+	return notSalla
 }
+
+const notSalla = "an answer that is not in Salla's format"

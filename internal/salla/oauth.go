@@ -39,6 +39,10 @@ type OAuth struct {
 	// none) a copy without keep-alive is used, since a connection that went stale
 	// makes an unknown outcome of what would have been none.
 	HTTP *http.Client
+
+	// Guard, if set, makes every call, its body included, or does not. An error of
+	// a call that it did not make is NotSent.
+	Guard func(ctx context.Context, call func(context.Context) error) error
 }
 
 // Format keeps the secret out of whatever prints an OAuth.
@@ -90,13 +94,40 @@ func (o *OAuth) base() string {
 	return strings.TrimRight(o.AccountsURL, "/")
 }
 
+// Ping asks the OAuth server for nothing, with no secret, at the address that gives
+// tokens: nil is any answer of its own.
+func (o *OAuth) Ping(ctx context.Context) error {
+	_, err := o.call(ctx, "", url.Values{})
+	if e, ok := errors.AsType[*Error](err); ok {
+		if _, _, failed := e.Outage(); !failed {
+			return nil
+		}
+	}
+	return err
+}
+
 // token sends form, which holds secret, and reads the Token of the answer.
-func (o *OAuth) token(ctx context.Context, secret string, form url.Values) (Token, error) {
-	const op = http.MethodPost + " " + tokenPath
-	secrets := []string{secret, o.ClientSecret}
+func (o *OAuth) token(ctx context.Context, secret string, form url.Values) (t Token, err error) {
 	form.Set("client_id", o.ClientID)
 	form.Set("client_secret", o.ClientSecret)
+	if o.Guard == nil {
+		return o.call(ctx, secret, form)
+	}
+	called := false
+	err = o.Guard(ctx, func(ctx context.Context) (err error) {
+		called = true
+		t, err = o.call(ctx, secret, form)
+		return err
+	})
+	if err != nil && !called {
+		return Token{}, &callError{op: http.MethodPost + " " + tokenPath, err: err, secrets: []string{secret, o.ClientSecret}, notSent: true}
+	}
+	return t, err
+}
 
+func (o *OAuth) call(ctx context.Context, secret string, form url.Values) (Token, error) {
+	const op = http.MethodPost + " " + tokenPath
+	secrets := []string{secret, o.ClientSecret}
 	body := &onceBody{r: strings.NewReader(form.Encode())}
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -150,6 +181,7 @@ func (o *OAuth) client() (*http.Client, func()) {
 
 // readToken reads a 2xx answer. Its text is never quoted: it holds tokens.
 func readToken(resp *http.Response, answer []byte, now time.Time, secrets []string) (Token, error) {
+	const op = http.MethodPost + " " + tokenPath
 	var doc struct {
 		Access    text            `json:"access_token"`
 		Refresh   text            `json:"refresh_token"`
@@ -160,13 +192,13 @@ func readToken(resp *http.Response, answer []byte, now time.Time, secrets []stri
 	}
 	var env envelope
 	if json.Unmarshal(answer, &doc) != nil {
-		return Token{}, errors.New("salla: POST " + tokenPath + ": an answer that cannot be read")
+		return Token{}, &callError{op: op, err: unreadable(resp, answer), secrets: secrets}
 	}
 	if json.Unmarshal(answer, &env) == nil && env.refused() || !blank(doc.Error) {
 		return Token{}, newOAuthError(resp, answer, secrets...)
 	}
 	if doc.Access == "" || doc.Refresh == "" {
-		return Token{}, errors.New("salla: POST " + tokenPath + ": an answer without both tokens")
+		return Token{}, &callError{op: op, err: answerError("an answer without both tokens"), secrets: secrets}
 	}
 	t := Token{
 		Access: string(doc.Access), Refresh: string(doc.Refresh),

@@ -2,12 +2,14 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 	"github.com/wosool/wosool/internal/salla"
 	"github.com/wosool/wosool/internal/store"
 )
@@ -15,6 +17,8 @@ import (
 const (
 	// grace is how much longer than the call's own timeout nobody else decides.
 	grace = 10 * time.Second
+	// claiming bounds the statement that claims a refresh.
+	claiming = 5 * time.Second
 	// stubborn is how long an answer in hand is tried to be stored.
 	stubborn = 2 * time.Minute
 	// pause follows a call that was certainly not carried out.
@@ -35,7 +39,12 @@ func (v *Vault) refresh(ctx context.Context, c store.Connection) ([]store.Task, 
 	if _, err := v.key(ctx); err != nil { // needed after the call, so it is there before
 		return nil, err
 	}
-	attempt, ok, err := v.DB.BeginRefresh(ctx, c.TenantID, c.Version, v.timeout()+grace)
+	if v.Ready != nil {
+		if err := v.Ready(ctx); err != nil {
+			return nil, err
+		}
+	}
+	attempt, ok, err := v.claim(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -43,11 +52,15 @@ func (v *Vault) refresh(ctx context.Context, c store.Connection) ([]store.Task, 
 		return nil, errRaced
 	}
 
+	callCtx := context.WithoutCancel(ctx)
+	if !protect.RefreshOutlives {
+		callCtx = ctx
+	}
 	var tasks []store.Task
 	done := make(chan error, 1)
 	v.calls.Go(func() {
 		var err error
-		tasks, err = v.call(context.WithoutCancel(ctx), c, attempt, string(token))
+		tasks, err = v.call(callCtx, c, attempt, string(token))
 		done <- err
 	})
 	select {
@@ -56,6 +69,24 @@ func (v *Vault) refresh(ctx context.Context, c store.Connection) ([]store.Task, 
 	case <-ctx.Done():
 		return nil, fmt.Errorf("refresh a grant: %w", ctx.Err())
 	}
+}
+
+// claim commits T1. It goes on when ctx ends, and where nobody knows whether it is
+// committed it is taken back: a claim that no call follows looks like a refresh of
+// which nobody knows the outcome, and only the merchant could end that.
+func (v *Vault) claim(ctx context.Context, c store.Connection) (attempt uuid.UUID, ok bool, err error) {
+	ctx = context.WithoutCancel(ctx)
+	try, end := context.WithTimeout(ctx, claiming)
+	defer end()
+	attempt, ok, err = v.DB.BeginRefresh(try, c.TenantID, c.Version, v.timeout()+grace)
+	if err != nil {
+		v.calls.Go(func() {
+			if err := persist(ctx, func(ctx context.Context) error { return v.DB.CancelRefresh(ctx, c.TenantID, attempt) }); err != nil {
+				v.log().ErrorContext(ctx, "the claim of a refresh that was not made could not be taken back", "tenant_id", c.TenantID, "error", err)
+			}
+		})
+	}
+	return attempt, ok, err
 }
 
 // call makes the claimed refresh and writes its outcome.
@@ -75,10 +106,12 @@ func (v *Vault) call(ctx context.Context, c store.Connection, attempt uuid.UUID,
 			return nil, err
 		}
 		return nil, fault.WaitUntil(time.Now().Add(max(after, pause)), "Salla's OAuth server, which limits us")
-	case salla.NotSent(err):
+	case salla.NotSent(err), !protect.RefreshUnknown && !salla.IsInvalidGrant(err):
 		log.WarnContext(ctx, "a refresh could not be sent", "error", err)
-		err := persist(ctx, func(ctx context.Context) error { return v.DB.CancelRefresh(ctx, c.TenantID, attempt) })
-		if err != nil {
+		if lost := persist(ctx, func(ctx context.Context) error { return v.DB.CancelRefresh(ctx, c.TenantID, attempt) }); lost != nil {
+			return nil, lost
+		}
+		if _, waits := errors.AsType[*fault.Wait](err); waits {
 			return nil, err
 		}
 		return nil, fault.WaitUntil(time.Now().Add(pause), "Salla's OAuth server, which cannot be reached")

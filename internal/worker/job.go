@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -15,7 +16,9 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/wosool/wosool/internal/circuit"
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tasks"
 	"github.com/wosool/wosool/internal/telemetry"
@@ -34,7 +37,7 @@ func (l *later) Error() string { return l.why }
 // isFailure tells Asynq not to count postponements.
 func isFailure(err error) bool {
 	l, ok := errors.AsType[*later](err)
-	return !ok || l.failure
+	return !ok || l.failure || !protect.Postponement
 }
 
 // retryDelay is the row's own delay. A task that Asynq itself took back from a
@@ -65,6 +68,7 @@ func decode[P tasks.Payload](raw []byte) (tasks.Row, error) {
 type jobs struct {
 	*Worker
 	kinds    map[string]registered
+	version  int // the newest version of payloads that is understood
 	duration *prometheus.HistogramVec
 	running  sync.WaitGroup
 	busy     busy
@@ -72,8 +76,9 @@ type jobs struct {
 
 func newJobs(w *Worker) *jobs {
 	j := &jobs{
-		Worker: w,
-		kinds:  w.Handlers.byKind(),
+		Worker:  w,
+		kinds:   w.Handlers.byKind(),
+		version: tasks.Version,
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "wosool_task_duration_seconds",
 			Help:    "Attempts at tasks, by kind and outcome.",
@@ -103,8 +108,15 @@ func (j *jobs) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	defer j.running.Done()
 	kind, ok := j.kinds[t.Type()]
 	if !ok {
+		if !protect.UnknownKind {
+			return fmt.Errorf("there is no handler for %s: %w", t.Type(), asynq.SkipRetry)
+		}
 		j.Log.WarnContext(ctx, "unknown kind of task is left to a newer worker", "task", t.Type())
 		return &later{delay: 15 * time.Second, why: "no handler here for " + t.Type() + ": left to a newer worker"}
+	}
+	if v := tasks.VersionOf(t.Payload()); v > j.version && protect.NewerPayload {
+		j.Log.WarnContext(ctx, "newer payload is left to a newer worker", "task", t.Type(), "version", v)
+		return &later{delay: 15 * time.Second, why: "its payload is newer than this worker: left to a newer worker"}
 	}
 	row, err := kind.decode(t.Payload())
 	if err != nil {
@@ -184,7 +196,8 @@ func recovered(
 // taken, by this process's own clock, which runs as fast as the database's.
 func (j *jobs) keep(ctx context.Context, cancel context.CancelCauseFunc, done <-chan struct{}, taken time.Time, l store.Lease) {
 	margin := j.Intervals.Lease / 10
-	end := time.NewTimer(time.Until(taken.Add(j.Intervals.Lease - margin)))
+	ends := taken.Add(j.Intervals.Lease - margin)
+	end := time.NewTimer(time.Until(ends))
 	defer end.Stop()
 	renew := time.NewTicker(j.Intervals.LeaseRenew)
 	defer renew.Stop()
@@ -195,12 +208,16 @@ func (j *jobs) keep(ctx context.Context, cancel context.CancelCauseFunc, done <-
 		case <-ctx.Done():
 			return
 		case <-end.C:
+			if !protect.HandlerEnds {
+				continue
+			}
 			j.Log.WarnContext(ctx, "lease ends: it could not be renewed in time")
 			cancel(fault.ErrLost)
 			return
 		case <-renew.C:
 			asked := time.Now()
-			call, stop := context.WithTimeout(ctx, j.Intervals.LeaseRenew)
+			// A renewal that hangs must not hold up the end.
+			call, stop := context.WithTimeout(ctx, min(j.Intervals.LeaseRenew, time.Until(ends)))
 			_, err := j.DB.Renew(call, l, j.Intervals.Lease)
 			stop()
 			switch {
@@ -208,7 +225,8 @@ func (j *jobs) keep(ctx context.Context, cancel context.CancelCauseFunc, done <-
 				cancel(fault.ErrLost)
 				return
 			case err == nil:
-				end.Reset(time.Until(asked.Add(j.Intervals.Lease - margin)))
+				ends = asked.Add(j.Intervals.Lease - margin)
+				end.Reset(time.Until(ends))
 			}
 		}
 	}
@@ -221,18 +239,22 @@ func (j *jobs) settle(ctx context.Context, kind registered, l store.Lease, err e
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	wait, waits := errors.AsType[*fault.Wait](err)
+	waits = waits && protect.Waiting
 	switch {
 	case err == nil:
 		return "done", j.write(ctx, j.DB.Finish(ctx, l), nil)
 	case errors.Is(err, fault.ErrLost):
 		return "lost", nil
-	case errors.Is(err, fault.ErrHandBack), cut && fault.Draining(ctx):
+	case protect.HandBack && (errors.Is(err, fault.ErrHandBack) || cut && fault.Draining(ctx)):
 		return "handed back", j.write(ctx, j.DB.HandBack(ctx, l), &later{why: "handed back: its worker stopped"})
 	case waits && wait.Until.IsZero():
 		return "waiting", j.write(ctx, j.DB.Postpone(ctx, l, time.Time{}, wait.Error()), nil)
 	case waits:
 		answer := &later{delay: time.Until(wait.Until), why: wait.Error()}
 		return "waiting", j.write(ctx, j.DB.Postpone(ctx, l, wait.Until, wait.Error()), answer)
+	case !permanent(err) && outage(err) && l.Attempts+spared >= kind.policy.Attempts:
+		delay := kind.policy.Max + rand.N(kind.policy.Max/4)
+		return "waiting", j.write(ctx, j.DB.Postpone(ctx, l, time.Now().Add(delay), reason(err)), &later{delay: delay, why: reason(err)})
 	case permanent(err) || l.Attempts+1 >= kind.policy.Attempts:
 		giveUp := kind.GiveUp
 		if giveUp == nil {
@@ -268,6 +290,14 @@ func Ring(ctx context.Context, queue *tasks.Enqueuer, log *slog.Logger, next []s
 		}
 	}
 }
+
+// spared is how many attempts an outage leaves to a row: they are for failures that
+// are the work's own.
+const spared = 3
+
+// outage tells whether err is about the other side, and not about the work: that
+// alone never makes a dead letter, not while its circuit is closed either.
+func outage(err error) bool { return circuit.Is(err) || store.IsOutage(err) }
 
 // permanent tells whether another attempt cannot mend err.
 func permanent(err error) bool {

@@ -1,0 +1,99 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/wosool/wosool/internal/circuit"
+	"github.com/wosool/wosool/internal/dbtest"
+	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/internal/tasks"
+)
+
+// Whatever attempts work has behind it, the outage of something else never makes a
+// dead letter of it; a failure of its own does.
+func TestFaultOutagesMakeNoDeadLetters(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	_, refused := pgx.Connect(t.Context(), "postgres://wosool@127.0.0.1:1/postgres?connect_timeout=2")
+	outages := map[string]error{
+		"a provider":                   &circuit.Outage{Err: fmt.Errorf("%w: HTTP 500", fault.Unavailable)},
+		"a server that is down":        refused,
+		"a server that is stopped":     &pgconn.PgError{Code: "57P01"},
+		"a server without room":        &pgconn.PgError{Code: "53300"},
+		"a server that starts":         &pgconn.PgError{Code: "57P03"},
+		"a lock that is held":          &pgconn.PgError{Code: "57014"},
+		"a connection that broke":      io.ErrUnexpectedEOF,
+		"a connection that was closed": pgconn.ErrConnClosed,
+	}
+	own := map[string]error{
+		"a mistake":       errors.New("a mistake of ours"),
+		"a bad statement": &pgconn.PgError{Code: "42601"},
+		"a deadline":      context.DeadlineExceeded,
+		"for good":        fault.Permanent(&pgconn.PgError{Code: "57P01"}),
+	}
+	var answers sync.Map
+	h.start(t, func(_ context.Context, l store.Lease) ([]store.Task, error) {
+		err, _ := answers.Load(l.ID)
+		return nil, fmt.Errorf("do it: %w", err.(error))
+	})
+	want := map[uuid.UUID]string{}
+	names := map[uuid.UUID]string{}
+	for state, errs := range map[string]map[string]error{"runnable": outages, "failed": own} {
+		for name, err := range errs {
+			task := h.addRow(t)
+			answers.Store(task.ID, err)
+			want[task.ID], names[task.ID] = state, name
+			if _, err := h.pool.Exec(t.Context(), `UPDATE schema_targets SET attempts = 19 WHERE id = $1`, task.ID); err != nil {
+				t.Fatal(err)
+			}
+			h.enqueue(t, task)
+		}
+	}
+	for id := range want {
+		h.last = id
+		h.await(t, names[id]+" was met", func(r row) bool { return r.lastError != "" })
+		r := h.row(t)
+		if r.state != want[id] || r.state == "runnable" && r.attempts != 19 {
+			t.Errorf("%s: the row is %s with %d attempts, want %s (%s)", names[id], r.state, r.attempts, want[id], r.lastError)
+		}
+	}
+}
+
+// An outage spends attempts only as far as failures of the work's own keep some.
+func TestFaultOutageSparesAttempts(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.start(t, func(context.Context, store.Lease) ([]store.Task, error) { return nil, &pgconn.PgError{Code: "57P01"} })
+	task := h.addRow(t)
+	if _, err := h.pool.Exec(t.Context(), `UPDATE schema_targets SET attempts = 16 WHERE id = $1`, task.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.enqueue(t, task)
+	h.await(t, "an attempt is spent", func(r row) bool { return r.attempts == 17 })
+
+	dbtest.Eventually(t, 10*time.Second, "it is due at once", func() bool {
+		next, err := h.db.Wake(t.Context(), kind, task.ID)
+		return err == nil && h.queue.Wake(t.Context(), tasks.Ref(next)) == nil
+	})
+	var due time.Duration
+	dbtest.Eventually(t, 20*time.Second, "it waits for a while", func() bool {
+		var at time.Time
+		err := h.pool.QueryRow(t.Context(), `SELECT due_at FROM schema_targets WHERE id = $1 AND holder IS NULL`, task.ID).Scan(&at)
+		due = time.Until(at)
+		return err == nil && due > 50*time.Second
+	})
+	if r := h.row(t); r.attempts != 17 || r.state != "runnable" {
+		t.Errorf("the row is %s with %d attempts, want none spent", r.state, r.attempts)
+	}
+}
