@@ -6,6 +6,9 @@ FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS source
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
+# Nothing in the image can make a folder: the spool's, which a volume takes over
+# with its owner, comes from here.
+RUN mkdir -p -m 0700 /state/spool
 COPY . .
 # Static programs that need nothing of the image they are in: no C library, and
 # the time zones inside. The repository's history is not here to be asked for the
@@ -33,4 +36,5 @@ EXPOSE 8090
 
 FROM base AS wosool
 COPY --from=build /out/ /bin/
+COPY --from=source --chown=65532:65532 /state/ /var/lib/wosool/
 EXPOSE 8080 8081

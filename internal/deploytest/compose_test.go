@@ -81,6 +81,7 @@ func TestSettingsAreOurs(t *testing.T) {
 	clocks := []string{
 		"LEASE_DURATION", "LEASE_RENEW_INTERVAL", "SWEEP_INTERVAL", "UNLEASED_AFTER", "LEADER_LEASE", "LEADER_RENEW_INTERVAL",
 		"SCHEDULE_INTERVAL", "PRUNE_INTERVAL", "RECONCILE_INTERVAL", "TASK_CHECK_INTERVAL", "DELAYED_CHECK_INTERVAL", "REFRESH_DEADLINE",
+		"CALL_DEADLINE", "CIRCUIT_PAUSE", "CIRCUIT_MAX_PAUSE", "CIRCUIT_MAX_RETRY_AFTER",
 	}
 	file := compose(t, complete())
 	for name, p := range processes() {
@@ -338,11 +339,12 @@ func TestNetworks(t *testing.T) {
 func TestVolumes(t *testing.T) {
 	t.Parallel()
 	file := compose(t, complete())
-	if got := names(file.Volumes); !slices.Equal(got, []string{"postgres-data", "redis-data"}) {
+	if got := names(file.Volumes); !slices.Equal(got, []string{"api-spool", "postgres-data", "redis-data"}) {
 		t.Errorf("volumes %v", got)
 	}
 	want := map[string][]string{
 		"postgres": {"postgres-data:/var/lib/postgresql/data", "./deploy/postgres:/docker-entrypoint-initdb.d:ro"},
+		"api":      {"api-spool:/var/lib/wosool/spool"},
 		"redis":    {"redis-data:/data", "./deploy/redis/redis.conf:/etc/redis.conf:ro"},
 	}
 	for name, s := range file.Services {

@@ -127,10 +127,14 @@ func TestStages(t *testing.T) {
 			}
 		}
 	}
-	// Both images are a stage of programs on the same base, and nothing else.
-	for name, from := range map[string]string{"wosool": "build", "sandbox": "build-sandbox"} {
+	// Both images are a stage of programs on the same base, and nothing else but the
+	// spool's folder, which the run user owns.
+	for name, copies := range map[string][]string{
+		"wosool":  {"--from=build /out/ /bin/", "--from=source --chown=65532:65532 /state/ /var/lib/wosool/"},
+		"sandbox": {"--from=build-sandbox /out/ /bin/"},
+	} {
 		s := stages[name]
-		if s.from != "base" || !slices.Equal(s.copies, []string{"--from=" + from + " /out/ /bin/"}) || s.run != "" {
+		if s.from != "base" || !slices.Equal(s.copies, copies) || s.run != "" {
 			t.Errorf("image %s: %+v", name, s)
 		}
 	}

@@ -108,6 +108,7 @@ func newTopology(t *testing.T, merchants []int64) *topology {
 	env["CLERK_API_URL"], env["CLERK_JWKS_URL"] = y.sandbox.ClerkURL(world.URL), y.sandbox.JWKSURL(world.URL)
 	env["CLERK_ISSUER"] = y.sandbox.Issuer()
 	y.file = compose(t, env)
+	y.file.Services["api"].Environment["SPOOL_DIR"] = filepath.Join(t.TempDir(), "spool")
 	y.servers = newServers(t, env)
 
 	t.Cleanup(y.stop)
