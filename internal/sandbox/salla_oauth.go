@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"crypto/subtle"
+	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -97,7 +98,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := back.Query()
-	if state := q.Get("state"); state != "" {
+	if state := sallaState(q.Get("state")); state != "" {
 		answer.Set("state", state)
 	}
 	st, ok := s.consenting(q.Get("merchant"))
@@ -107,16 +108,41 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		answer.Set("error", "access_denied")
 	default:
-		scope := cmp.Or(q.Get("scope"), s.cfg.Scopes)
-		answer.Set("scope", scope)
-		answer.Set("code", s.grants.addCode(authorizationCode{
-			merchant: st.spec.Merchant, scope: scope,
-			redirectURI: q.Get("redirect_uri"), expires: s.now().Add(codeLife),
-		}))
-		s.markInstalled(st)
+		s.consent(st, q.Get("redirect_uri"), cmp.Or(q.Get("scope"), s.cfg.Scopes), answer)
 	}
 	back.RawQuery = answer.Encode()
 	http.Redirect(w, r, back.String(), http.StatusFound)
+}
+
+// consent adds a store's consent to what the browser is sent back with.
+func (s *Server) consent(st *store, redirectURI, scope string, answer url.Values) {
+	answer.Set("scope", scope)
+	answer.Set("code", s.grants.addCode(authorizationCode{
+		merchant: st.spec.Merchant, scope: scope, redirectURI: redirectURI, expires: s.now().Add(codeLife),
+	}))
+	s.markInstalled(st)
+}
+
+// sallaState is a state as Salla gives it back: without its hyphens.
+func sallaState(state string) string { return strings.ReplaceAll(state, "-", "") }
+
+// StartInstall begins custom mode in a store's own dashboard: the merchant agrees,
+// and Salla sends the browser to redirectURI with a code, and with a state that the
+// app has never seen. It returns that address.
+func (s *Server) StartInstall(merchant int64, redirectURI string) (string, error) {
+	st, ok := s.store(merchant)
+	if !ok {
+		return "", fmt.Errorf("start an installation: no store %d", merchant)
+	}
+	back, err := url.Parse(redirectURI)
+	if err != nil {
+		return "", fmt.Errorf("start an installation: %w", err)
+	}
+	answer := back.Query()
+	answer.Set("state", secretText(32))
+	s.consent(st, redirectURI, s.cfg.Scopes, answer)
+	back.RawQuery = answer.Encode()
+	return back.String(), nil
 }
 
 // consenting is the store that agrees.

@@ -187,11 +187,11 @@ func TestAuthorizationCode(t *testing.T) {
 	}
 	q := url.Values{
 		"client_id": {"client"}, "response_type": {"code"}, "redirect_uri": {callback},
-		"scope": {"orders.read offline_access"}, "state": {"s-1234"}, "merchant": {"1305146709"},
+		"scope": {"orders.read offline_access"}, "state": {"s-12-34"}, "merchant": {"1305146709"},
 	}
 	out := ask(q)
 	back, err := url.Parse(out.header.Get("Location"))
-	if err != nil || out.status != http.StatusFound || back.Query().Get("state") != "s-1234" {
+	if err != nil || out.status != http.StatusFound || back.Query().Get("state") != "s1234" {
 		t.Fatalf("authorize: %d to %q", out.status, out.header.Get("Location"))
 	}
 	redeem := url.Values{
@@ -218,4 +218,49 @@ func TestAuthorizationCode(t *testing.T) {
 	if out := ask(q); out.status != http.StatusBadRequest {
 		t.Errorf("a foreign redirect_uri: status %d, want 400", out.status)
 	}
+}
+
+func TestSallaStartsTheCodeFlow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const callback = publicURL + "/salla/callback"
+	first, err := r.StartInstall(shop, callback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := r.StartInstall(shop, callback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := query(t, first), query(t, second)
+	if !strings.HasPrefix(first, callback+"?") || len(one.Get("state")) < 16 || one.Get("state") == two.Get("state") || one.Get("code") == two.Get("code") {
+		t.Errorf("the browser is sent to %q, then to %q", first, second)
+	}
+	redeem := url.Values{
+		"grant_type": {"authorization_code"}, "code": {one.Get("code")}, "redirect_uri": {callback},
+		"client_id": {"client"}, "client_secret": {"client-secret"},
+	}
+	if out := r.form(redeem); out.status != http.StatusOK || out.json["refresh_token"] == nil {
+		t.Errorf("its code: %d %s", out.status, out.raw)
+	}
+	if out := r.form(redeem); out.json["error"] != "invalid_grant" {
+		t.Errorf("its code twice: %d %s", out.status, out.raw)
+	}
+	redeem.Set("code", two.Get("code"))
+	redeem.Set("redirect_uri", callback+"/elsewhere")
+	if out := r.form(redeem); out.json["error"] != "invalid_grant" {
+		t.Errorf("a code with another redirect_uri: %d %s", out.status, out.raw)
+	}
+	if _, err := r.StartInstall(404, callback); err == nil {
+		t.Error("a store that is not there agreed")
+	}
+}
+
+func query(t *testing.T, address string) url.Values {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Query()
 }
