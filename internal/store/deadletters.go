@@ -17,7 +17,8 @@ import (
 // its kind by its reason, in which ids and numbers are left out.
 
 // deadReason is SQL for a reason without what differs from row to row. Links and
-// ids go before numbers, which are parts of them.
+// ids go before numbers, which are parts of them. The indexes of dead letters by
+// their reasons have it in the same words.
 const deadReason = `
 	regexp_replace(regexp_replace(regexp_replace(coalesce(last_error, ''),
 		'https?://[^[:space:]"]+', '…', 'g'),
@@ -27,9 +28,20 @@ const deadReason = `
 // deadKey is SQL for the name of a row's group, fit for an address.
 const deadKey = `md5(task || ' ' || ` + deadReason + `)`
 
+// failedAt is SQL for when a row failed: giving up leaves that in due_at.
+const failedAt = `coalesce(due_at, enqueued_at, 'epoch'::timestamptz)`
+
 // deadSample bounds how many dead letters of one table are looked at to group
-// them: the newest ones.
+// them: those that failed last.
 const deadSample = 5000
+
+// WorkKinds lists the kinds of task that can leave a dead letter.
+func WorkKinds() []string {
+	return []string{
+		KindTenantProvision, KindTenantSuspend, KindTenantResume, KindTenantDeprovision, KindSchemaBootstrap,
+		KindTokenRefresh, KindEventApply, KindEntityRead, KindImportStart, KindImportPage, KindImportFinish,
+	}
+}
 
 // DeadGroup is the dead letters of one kind of task that have one reason.
 type DeadGroup struct {
@@ -37,7 +49,7 @@ type DeadGroup struct {
 	Task   string // the kind of task
 	Reason string // whole where it is the same for all, else without ids and numbers
 	Count  int
-	Newest time.Time // when the newest of them was last tried
+	Newest time.Time // when the newest of them failed
 }
 
 // DeadSummary is all dead letters, grouped.
@@ -52,10 +64,10 @@ func (db *DB) DeadLetters(ctx context.Context) (DeadSummary, error) {
 	var parts, counts []string
 	for _, t := range workTables() {
 		parts = append(parts, `
-			(SELECT task, last_error, `+deadReason+` AS reason, `+triedAt+` AS tried_at
+			(SELECT task, last_error, `+deadReason+` AS reason, `+failedAt+` AS failed_at
 			 FROM `+t.name+`
 			 WHERE state = 'failed'
-			 ORDER BY id DESC
+			 ORDER BY `+failedAt+` DESC, id DESC
 			 LIMIT `+fmt.Sprint(deadSample)+`)`)
 		counts = append(counts, `(SELECT count(*) FROM `+t.name+` WHERE state = 'failed')`)
 	}
@@ -69,7 +81,7 @@ func (db *DB) DeadLetters(ctx context.Context) (DeadSummary, error) {
 	rows, err := db.pool.Query(ctx, `
 		SELECT md5(task || ' ' || dead.reason) AS key, task,
 		       coalesce(CASE WHEN count(DISTINCT last_error) = 1 THEN min(last_error) END, dead.reason) AS reason,
-		       count(*)::integer AS count, max(tried_at) AS newest
+		       count(*)::integer AS count, max(failed_at) AS newest
 		FROM (`+strings.Join(parts, ` UNION ALL `)+`) AS dead
 		GROUP BY task, dead.reason
 		ORDER BY count DESC, newest DESC`)
@@ -82,132 +94,192 @@ func (db *DB) DeadLetters(ctx context.Context) (DeadSummary, error) {
 	return s, nil
 }
 
-// triedAt is SQL for when a failed row was last tried: giving up leaves the time
-// for which the attempt was due.
-const triedAt = `coalesce(due_at, enqueued_at, now())`
-
-// DeadLetter is one row of work that was given up.
-type DeadLetter struct {
-	Task     string
-	ID       uuid.UUID
-	Epoch    int64
-	Lane     string
-	TenantID *uuid.UUID
-	Attempts int
-	Reason   string
-	TriedAt  time.Time // when it was last tried
-}
-
-// DeadFilter chooses the dead letters of one group.
+// DeadFilter chooses dead letters. Empty fields choose all.
 type DeadFilter struct {
-	Task   string // the kind of task of the group
-	Key    string // DeadGroup.Key
-	Cursor uuid.UUID
-	Newer  bool
-	Limit  int // 50 if zero, at most 200
+	Task     string // the kind of task
+	Lane     string
+	Merchant *int64
+	TenantID *uuid.UUID
+	Reason   string    // what the reason has in it, whatever the case; or the key of a group
+	After    time.Time // failed then or later
+	Before   time.Time // failed before
+
+	Cursor DeadCursor
+	Newer  bool // what is just newer than the cursor, instead of older
+	Limit  int  // 50 if zero, at most 200
 }
 
-// DeadPage is a part of the list of a group, newest rows first.
-type DeadPage struct {
-	Letters []DeadLetter
-	More    bool // there are others beyond the page, in the direction it was asked in
+// All tells whether the filter chooses every dead letter.
+func (f DeadFilter) All() bool {
+	return f.Task == "" && f.Lane == "" && f.Merchant == nil && f.TenantID == nil && f.Reason == "" &&
+		f.After.IsZero() && f.Before.IsZero()
 }
 
-// DeadGroup lists the dead letters of one group, among those that DeadLetters looks
-// at. An unknown kind of task is fault.NotFound.
-func (db *DB) DeadGroup(ctx context.Context, f DeadFilter) (DeadPage, error) {
-	t, err := tableOf(f.Task)
-	if err != nil {
-		return DeadPage{}, fault.New(fault.NotFound, "there is no kind of task called %q", f.Task)
+// words is the filter as the audit keeps it.
+func (f DeadFilter) words() map[string]any {
+	w := map[string]any{}
+	for name, text := range map[string]string{"task": f.Task, "lane": f.Lane, "reason": f.Reason} {
+		if text != "" {
+			w[name] = text
+		}
 	}
-	limit := f.Limit
-	if limit <= 0 {
-		limit = 50
+	for name, t := range map[string]time.Time{"after": f.After, "before": f.Before} {
+		if !t.IsZero() {
+			w[name] = t.UTC().Format(time.RFC3339Nano)
+		}
 	}
-	limit = min(limit, 200)
-	than, order := "<", "DESC"
-	if f.Newer {
-		than, order = ">", "ASC"
+	if f.Merchant != nil {
+		w["merchant"] = *f.Merchant
 	}
-	// Served by the index of the table's failed rows. However many there are, only so
-	// many reasons are compared.
-	rows, err := db.pool.Query(ctx, `
-		SELECT task, id, epoch, `+t.lane+` AS lane, `+t.key+` AS tenant_id, attempts,
-		       coalesce(last_error, '') AS reason, `+triedAt+` AS tried_at
-		FROM (
-			SELECT * FROM `+t.name+`
-			WHERE state = 'failed'
-			ORDER BY id DESC
-			LIMIT `+fmt.Sprint(deadSample)+`
-		) AS newest
-		WHERE task = $1 AND `+deadKey+` = $2
-		  AND ($3 = '00000000-0000-0000-0000-000000000000'::uuid OR id `+than+` $3)
-		ORDER BY id `+order+`
-		LIMIT $4`, f.Task, f.Key, f.Cursor, limit+1)
-	if err != nil {
-		return DeadPage{}, fmt.Errorf("list dead letters: %w", err)
+	if f.TenantID != nil {
+		w["tenant"] = *f.TenantID
 	}
-	letters, err := pgx.CollectRows(rows, pgx.RowToStructByName[DeadLetter])
-	if err != nil {
-		return DeadPage{}, fmt.Errorf("list dead letters: %w", err)
-	}
-	page := DeadPage{Letters: letters, More: len(letters) > limit}
-	if page.More {
-		page.Letters = letters[:limit]
-	}
-	if f.Newer {
-		slices.Reverse(page.Letters)
-	}
-	return page, nil
+	return w
 }
 
-// RetryDead makes a dead letter runnable again with no attempts spent, its epoch
-// kept, as when its archived task is run, and notes who asked. It is
-// fault.Conflict where the row is not a dead letter any more.
-func (db *DB) RetryDead(ctx context.Context, kind string, id uuid.UUID, by Actor) (Task, error) {
-	t, err := tableOf(kind)
-	if err != nil {
-		return Task{}, err
+// IsDeadKey tells whether text has the form of a group's key.
+func IsDeadKey(text string) bool {
+	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == ""
+}
+
+// deadSource is where some of the chosen dead letters are: rows of one table that
+// an index gives in the order in which they failed (base), of which each is then
+// looked at (rest), up to window of them at a time.
+type deadSource struct {
+	workTable
+	merchant   string // SQL for the merchant that the row names
+	base, rest []string
+	window     int
+}
+
+// How many rows a page of a list looks at where each has to be looked at. Telling
+// a row's group takes longer than reading it.
+const (
+	deadWindow      = 20_000
+	deadGroupWindow = 5_000
+)
+
+// deadSources says where the chosen dead letters are. What is no kind of task is
+// fault.Invalid.
+func (db *DB) deadSources(ctx context.Context, f DeadFilter) ([]deadSource, pgx.NamedArgs, error) {
+	if f.Task != "" && !slices.Contains(WorkKinds(), f.Task) {
+		return nil, nil, fault.New(fault.Invalid, "task must be one of %s", strings.Join(WorkKinds(), ", "))
 	}
-	if t.name == "tenants" { // its status and steps move with it
-		_, tasks, err := db.RetryTenant(ctx, id, by)
-		if err != nil {
-			return Task{}, err
-		}
-		return tasks[0], nil
+	whose, err := db.deadOwner(ctx, f)
+	if err != nil || whose.none {
+		return nil, nil, err
 	}
-	var task Task
-	err = db.inTx(ctx, func(tx pgx.Tx) error {
-		var tenantID uuid.UUID
-		var state, reason string
-		if err := tx.QueryRow(ctx, `
-			SELECT state, coalesce(`+t.key+`, '00000000-0000-0000-0000-000000000000'), coalesce(last_error, '')
-			FROM `+t.name+`
-			WHERE id = $1 AND task = $2
-			FOR UPDATE`, id, kind).Scan(&state, &tenantID, &reason); err != nil {
-			return translate(err, "piece of work")
+	args := pgx.NamedArgs{
+		"task": f.Task, "lane": f.Lane, "reason": f.Reason, "merchant": whose.merchant, "tenant": whose.tenant,
+		"before": f.Before, "after": f.After, "at": f.Cursor.FailedAt, "id": f.Cursor.ID,
+	}
+	var list []deadSource
+	for _, t := range workTables() {
+		if table, _ := tableOf(f.Task); f.Task != "" && table.name != t.name {
+			continue
 		}
-		if state != "failed" {
-			return fault.New(fault.Conflict, "it is not failed any more: its row is %s", state)
-		}
-		act := "task.retry"
-		if kind == KindEventApply {
-			act = "event.replay"
-			if _, err := tx.Exec(ctx, `
-				UPDATE events
-				SET status = 'received', error = NULL
-				WHERE id = $1 AND status = 'failed'`, id); err != nil {
-				return fmt.Errorf("retry an event: %w", err)
+		for _, s := range whose.sources(t) {
+			if s, ok := s.narrowed(f, whose); ok {
+				list = append(list, s)
 			}
 		}
-		var err error
-		if task, err = wake(ctx, tx, kind, id); err != nil {
-			return err
-		}
-		return note(ctx, tx, by, act, tenantID, map[string]any{"task": kind, "id": id, "was": "failed", "reason": reason})
-	})
-	if err != nil {
-		return Task{}, err
 	}
-	return task, nil
+	return list, args, nil
+}
+
+// narrowed adds the conditions of the filter; false where the source has none of
+// what it chooses. Served by the table's index _dead_idx or, of one store, by
+// _dead_merchant_idx or _dead_tenant_idx, or, of one reason, by _dead_reason_idx.
+func (s deadSource) narrowed(f DeadFilter, whose deadOwner) (deadSource, bool) {
+	s.base = append([]string{`state = 'failed'`}, s.base...)
+	s.window = deadWindow
+	if !f.After.IsZero() {
+		s.base = append(s.base, failedAt+` >= @after`)
+	}
+	if !f.Before.IsZero() {
+		s.base = append(s.base, failedAt+` < @before`)
+	}
+	if f.Task != "" && (s.name == "tenants" || s.name == "runs") { // they have several kinds
+		s.rest = append(s.rest, `task = @task`)
+	}
+	switch {
+	case f.Lane == "":
+	case s.name == "events":
+		s.rest = append(s.rest, `lane = @lane`)
+	case s.lane != "'"+f.Lane+"'":
+		return s, false
+	}
+	switch {
+	case f.Reason == "":
+	case !IsDeadKey(f.Reason):
+		s.rest = append(s.rest, `strpos(lower(coalesce(last_error, '')), lower(@reason)) > 0`)
+	case whose.all && slices.Contains([]string{"events", "pages", "entity_reads"}, s.name):
+		s.base = append(s.base, deadKey+` = @reason`)
+	default:
+		s.rest, s.window = append(s.rest, deadKey+` = @reason`), deadGroupWindow
+	}
+	return s, true
+}
+
+// deadOwner is whose dead letters are chosen.
+type deadOwner struct {
+	all, none bool
+	tenant    *uuid.UUID
+	merchant  *int64
+}
+
+// deadOwner finds out which tenant and merchant belong together: an event that
+// failed may name only its merchant.
+func (db *DB) deadOwner(ctx context.Context, f DeadFilter) (deadOwner, error) {
+	if f.TenantID == nil && f.Merchant == nil {
+		return deadOwner{all: true}, nil
+	}
+	where, arg := `id = $1`, any(f.TenantID)
+	if f.TenantID == nil {
+		where, arg = `merchant = $1`, f.Merchant
+	}
+	rows, err := db.pool.Query(ctx, `SELECT id, merchant FROM tenants WHERE `+where, arg)
+	if err != nil {
+		return deadOwner{}, fmt.Errorf("find whose dead letters are meant: %w", err)
+	}
+	o := deadOwner{merchant: f.Merchant, none: f.TenantID != nil}
+	var id uuid.UUID
+	var merchant *int64
+	if _, err := pgx.ForEachRow(rows, []any{&id, &merchant}, func() error {
+		o.tenant, o.none = &id, f.Merchant != nil && (merchant == nil || *merchant != *f.Merchant)
+		o.merchant = merchant
+		return nil
+	}); err != nil {
+		return deadOwner{}, fmt.Errorf("find whose dead letters are meant: %w", err)
+	}
+	return o, nil
+}
+
+// sources are the rows of one table that belong to the owner.
+func (o deadOwner) sources(t workTable) []deadSource {
+	s := deadSource{workTable: t, merchant: "NULL::bigint"}
+	if t.name == "events" {
+		s.merchant = "merchant"
+	}
+	if o.all {
+		return []deadSource{s}
+	}
+	if t.name != "events" {
+		if o.tenant == nil || t.name == "schema_targets" {
+			return nil
+		}
+		s.base = []string{t.key + ` = @tenant`}
+		return []deadSource{s}
+	}
+	var list []deadSource
+	if o.merchant != nil {
+		named := s
+		named.base = []string{`merchant = @merchant`}
+		list = append(list, named)
+	}
+	if o.tenant != nil { // those that came without a merchant
+		s.base = []string{`tenant_id = @tenant`, `merchant IS NULL`}
+		list = append(list, s)
+	}
+	return list
 }
