@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,13 +15,23 @@ import (
 )
 
 type eventsListCmd struct {
-	Merchant *int64 `help:"Only events of this store."`
-	Source   string `enum:",salla,clerk" default:"" help:"Only events of this source: salla or clerk."`
-	Event    string `help:"Only events of this name, such as order.created."`
-	Status   string `enum:",received,waiting,applied,ignored,failed" default:"" help:"Only events of this status."`
-	Search   string `short:"q" placeholder:"TEXT" help:"An event's id, or the beginning of an event's name."`
-	Limit    int    `default:"50" help:"At most this many, up to 200."`
-	After    string `placeholder:"ID" help:"Go on after this event: the last one of the page before."`
+	Merchant *int64     `help:"Only events of this store."`
+	Source   string     `enum:",salla,clerk" default:"" help:"Only events of this source: salla or clerk."`
+	Event    string     `help:"Only events of this name, such as order.created."`
+	Status   string     `enum:",received,waiting,applied,ignored,failed" default:"" help:"Only events of this status."`
+	Search   string     `short:"q" placeholder:"TEXT" help:"An event's id, or the beginning of an event's name."`
+	From     *time.Time `placeholder:"TIME" help:"Only events received then or later, such as 2026-01-31T00:00:00Z."`
+	To       *time.Time `placeholder:"TIME" help:"Only events received before."`
+	Text     string     `placeholder:"TEXT" help:"Only events whose payload has this in it; with --merchant, or within 31 days (--from, --to)."`
+	Limit    int        `default:"50" help:"At most this many, up to 200."`
+	After    string     `placeholder:"ID" help:"Go on after this event: the last one of the page before."`
+}
+
+// eventsListed is a page of events as the operator API answers it.
+type eventsListed struct {
+	page[web.Event]
+
+	SearchedTo *time.Time `json:"searched_to,omitempty"`
 }
 
 // Run lists events.
@@ -33,13 +44,16 @@ func (c *eventsListCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	found, err := db.Events(ctx, store.EventFilter{
-		Merchant: c.Merchant, Source: c.Source, Event: c.Event, Status: c.Status, Q: c.Search, Cursor: c.After, Limit: size,
-	})
+	f := store.EventFilter{
+		Merchant: c.Merchant, Source: c.Source, Event: c.Event, Status: c.Status, Q: c.Search,
+		From: c.From, To: c.To, Text: c.Text, Cursor: c.After, Limit: size,
+	}
+	found, err := db.Events(ctx, f)
 	if err != nil {
 		return err
 	}
-	p := page[web.Event]{Data: make([]web.Event, len(found.Events))}
+	p := eventsListed{SearchedTo: web.SearchedTo(f, found)}
+	p.Data = make([]web.Event, len(found.Events))
 	for i, e := range found.Events {
 		p.Data[i] = web.EventRow(e)
 	}
@@ -50,6 +64,9 @@ func (c *eventsListCmd) Run(ctx context.Context, a *app) error {
 		row(w, "ID", "EVENT", "MERCHANT", "STATUS", "ATTEMPTS", "RECEIVED", "ERROR")
 		for _, e := range p.Data {
 			row(w, e.ID, e.Event, e.Merchant, e.Status, e.Attempts, e.ReceivedAt, e.Error)
+		}
+		if p.SearchedTo != nil {
+			fmt.Fprintf(w, "Searched back to %s.\n", cell(*p.SearchedTo))
 		}
 		if p.Next != nil {
 			fmt.Fprintf(w, "There are more: --after %s\n", *p.Next)

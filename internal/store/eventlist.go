@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -18,27 +19,40 @@ type EventFilter struct {
 	Source   string
 	Event    string
 	Status   string
-	Q        string // an event's id, or the beginning of an event's name
-	Cursor   string // what EventPage.Next gave, or the id of an event
-	Newer    bool   // what is just newer than the cursor, instead of older
-	Limit    int    // 50 if zero, at most 200
+	Q        string     // an event's id, or the beginning of an event's name
+	From, To *time.Time // received then or later, and before, to the millisecond
+	Text     string     // what the payload has in it, whatever the case: within a Merchant or eventSpan only
+	Cursor   string     // what EventPage.Next gave, or the id of an event
+	Newer    bool       // what is just newer than the cursor, instead of older
+	Limit    int        // 50 if zero, at most 200
 }
 
 // EventPage is a part of a list of events, newest first.
 type EventPage struct {
 	Events []Event
 	Next   string // the cursor of what follows; empty at the end
-	More   bool   // there are others beyond the page, in the direction it was asked in
+	More   bool   // there may be others beyond the page, in the direction it was asked in
+
+	// Not zero where a search for text looked at enough before the page was full: the
+	// last event that it looked at. Next goes on after it.
+	SearchedTo uuid.UUID
 }
 
-// Events lists events, newest first. A cursor that cannot be read is fault.Invalid.
+// Events lists events, newest first. A cursor that cannot be read is fault.Invalid,
+// and so is a text without the bounds that it needs.
 func (db *DB) Events(ctx context.Context, f EventFilter) (EventPage, error) {
 	limit := f.Limit
 	if limit <= 0 {
 		limit = 50
 	}
 	limit = min(limit, 200)
-	query, args, err := db.eventQuery(ctx, f, limit+1)
+	if err := f.check(time.Now()); err != nil {
+		return EventPage{}, err
+	}
+	if f.Text != "" {
+		return db.searchEvents(ctx, f, limit)
+	}
+	query, args, err := db.eventQuery(ctx, f, eventColumns, limit+1)
 	if err != nil || query == "" {
 		return EventPage{}, err
 	}
@@ -67,8 +81,8 @@ func (db *DB) Events(ctx context.Context, f EventFilter) (EventPage, error) {
 
 // eventQuery writes the statement that finds up to limit events, in the direction
 // of the filter; "" where it is known that there are none. Each filter has an index
-// that gives its events in the order of their ids.
-func (db *DB) eventQuery(ctx context.Context, f EventFilter, limit int) (string, []any, error) {
+// that gives its events in the order of their ids, which is that of their times.
+func (db *DB) eventQuery(ctx context.Context, f EventFilter, columns string, limit int) (string, []any, error) {
 	where, args := []string{"true"}, []any{}
 	add := func(condition string, arg any) {
 		args = append(args, arg)
@@ -98,6 +112,12 @@ func (db *DB) eventQuery(ctx context.Context, f EventFilter, limit int) (string,
 	if f.Status != "" {
 		add("status = $%d", f.Status)
 	}
+	if f.From != nil {
+		add("id >= $%d", idAt(*f.From))
+	}
+	if f.To != nil {
+		add("id < $%d", idAt(*f.To))
+	}
 	than, order := "<", "DESC"
 	if f.Newer {
 		than, order = ">", "ASC"
@@ -125,7 +145,7 @@ func (db *DB) eventQuery(ctx context.Context, f EventFilter, limit int) (string,
 			ORDER BY e.id %s
 			LIMIT %d))`, len(args), conditions, tail, order, limit)
 	}
-	return `SELECT ` + eventColumns + ` FROM events WHERE ` + conditions + tail, args, nil
+	return `SELECT ` + columns + ` FROM events WHERE ` + conditions + tail, args, nil
 }
 
 // EventNames lists the names that events have, in order. It steps from name to name

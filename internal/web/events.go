@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -12,6 +13,9 @@ import (
 type eventPage struct {
 	Data []Event `json:"data"`
 	Next *string `json:"next"`
+
+	// How far a search for text has looked, where there is more.
+	SearchedTo *time.Time `json:"searched_to,omitempty"`
 }
 
 func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) error {
@@ -27,11 +31,22 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) error {
 	for i, e := range found.Events {
 		page.Data[i] = EventRow(e)
 	}
-	if found.Next != "" {
-		next := cursorAfter(found.Events[len(found.Events)-1].ID)
-		page.Next = &next
+	if last, err := uuid.Parse(found.Next); err == nil {
+		next := cursorAfter(last)
+		page.Next, page.SearchedTo = &next, SearchedTo(f, found)
 	}
 	return writeJSON(w, http.StatusOK, page)
+}
+
+// SearchedTo is how far a search for text has looked, which is all the way (nil)
+// where no page follows.
+func SearchedTo(f store.EventFilter, p store.EventPage) *time.Time {
+	last, err := uuid.Parse(p.Next)
+	if err != nil || f.Text == "" {
+		return nil
+	}
+	t := store.EventTime(last)
+	return &t
 }
 
 func eventFilter(r *http.Request) (f store.EventFilter, err error) {
@@ -56,8 +71,30 @@ func eventFilter(r *http.Request) (f store.EventFilter, err error) {
 		store.EventIgnored, store.EventFailed); err != nil {
 		return f, err
 	}
-	f.Q, err = queryText(r, "q")
+	if f.Q, err = queryText(r, "q"); err != nil {
+		return f, err
+	}
+	if f.Text, err = queryText(r, "text"); err != nil {
+		return f, err
+	}
+	if f.From, err = queryTime(r, "from"); err != nil {
+		return f, err
+	}
+	f.To, err = queryTime(r, "to")
 	return f, err
+}
+
+// queryTime reads a parameter that is a time; nil where it is not given.
+func queryTime(r *http.Request, name string) (*time.Time, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return nil, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return nil, malformed(name, name+" must be a time as in RFC 3339, such as 2026-01-31T10:00:00Z")
+	}
+	return &t, nil
 }
 
 func (s *Server) showEvent(w http.ResponseWriter, r *http.Request) error {

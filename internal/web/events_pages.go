@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
+	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/templates"
 )
@@ -51,17 +54,43 @@ func readEventsQuery(r *http.Request) (q eventsQuery, err error) {
 	}
 	q.filters = url.Values{
 		"status": {q.Status}, "source": {q.Source}, "event": {q.Event}, "merchant": {number(q.Merchant)}, "q": {q.Q},
+		"from": {r.URL.Query().Get("from")}, "to": {r.URL.Query().Get("to")}, "text": {q.Text},
 	}
 	return q, nil
 }
 
+// localTime is how a browser's field for a time writes it, in the reader's zone.
+const localTime = "2006-01-02T15:04"
+
+// localField writes a time for such a field.
+func localField(t time.Time, loc *time.Location) string { return t.In(loc).Format(localTime) }
+
+// inUTC is the address of a list in which times that a form gave are as everybody
+// reads them, in whatever zone; "" where they are already. A time that is none is
+// left for the list to refuse.
+func inUTC(r *http.Request, path string, fields ...string) string {
+	q, changed := r.URL.Query(), false
+	for _, name := range fields {
+		for _, layout := range []string{localTime, localTime + ":05"} {
+			if t, err := time.ParseInLocation(layout, q.Get(name), zoneOf(r)); err == nil {
+				q.Set(name, t.UTC().Format(time.RFC3339))
+				changed = true
+			}
+		}
+	}
+	if !changed {
+		return ""
+	}
+	return listHref(path, q, "", "")
+}
+
 // narrowed tells whether the list is narrowed by more than the status.
 func (q eventsQuery) narrowed() bool {
-	return q.Source != "" || q.Event != "" || q.Merchant != nil || q.Q != ""
+	return q.Source != "" || q.Event != "" || q.Merchant != nil || q.Q != "" || q.From != nil || q.To != nil || q.Text != ""
 }
 
 func (s *Server) eventsPage(w http.ResponseWriter, r *http.Request) error {
-	if to := eventTarget(r.URL.Query()); to != "" {
+	if to := cmp.Or(inUTC(r, eventsPath, "from", "to"), eventTarget(r.URL.Query())); to != "" {
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return nil
 	}
@@ -70,6 +99,11 @@ func (s *Server) eventsPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	found, err := s.DB.Events(r.Context(), q.EventFilter)
+	refused, status := "", http.StatusOK
+	if errors.Is(err, fault.Invalid) { // the form is there to mend it
+		problem, _ := answerTo(err)
+		refused, status, err = problem.Message, http.StatusUnprocessableEntity, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -85,12 +119,45 @@ func (s *Server) eventsPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v.Names = templates.EventNames{Names: names, On: q.Event, Hidden: hiddenBut(q.filters, "event")}
+	v.Form = eventForm(q, names, zoneOf(r))
+	if refused != "" {
+		v.Form.Error, v.Empty = sentence(refused), eventsRefused(q, time.Now())
+	}
 	f := s.frame(r, "Events", "events")
-	if q.keyset.first() {
+	if q.keyset.first() && q.Text == "" && refused == "" { // a search is not made again each second
 		f.Live = listHref(eventsPath+"/live", q.filters, "", "")
 	}
-	return s.render(w, r, http.StatusOK, templates.EventsPage(f, v))
+	return s.render(w, r, status, templates.EventsPage(f, v))
+}
+
+// eventForm are the fields that narrow the list.
+func eventForm(q eventsQuery, names []string, loc *time.Location) templates.EventForm {
+	form := templates.EventForm{Names: []templates.Option{{Label: "every name"}}, Text: q.Text, Hidden: map[string]string{}}
+	for _, name := range names {
+		form.Names = append(form.Names, templates.Option{Value: name, Label: name, On: name == q.Event})
+	}
+	if q.From != nil {
+		form.From = localField(*q.From, loc)
+	}
+	if q.To != nil {
+		form.To = localField(*q.To, loc)
+	}
+	for _, name := range []string{"status", "source", "merchant", "q"} {
+		if value := q.filters.Get(name); value != "" {
+			form.Hidden[name] = value
+		}
+	}
+	return form
+}
+
+// eventsRefused leads from a search without a bound to one of the last week.
+func eventsRefused(q eventsQuery, now time.Time) templates.EmptyView {
+	v := templates.EmptyView{Title: "Nothing was looked for"}
+	if q.Text != "" {
+		v.Href = listHref(eventsPath, q.filters, "from", now.AddDate(0, 0, -7).UTC().Truncate(time.Minute).Format(time.RFC3339))
+		v.Link = "Look at the last 7 days"
+	}
+	return v
 }
 
 // eventTarget is where a search that names one event, or a merchant, leads.
@@ -113,6 +180,9 @@ func (s *Server) eventsLive(w http.ResponseWriter, r *http.Request) error {
 	q, err := readEventsQuery(r)
 	if err != nil {
 		return err
+	}
+	if q.Text != "" {
+		return fault.New(fault.Invalid, "a search for text does not refresh itself")
 	}
 	at := moments(r)
 	return s.live(w, r, func(ctx context.Context) (map[string]templ.Component, error) {
@@ -152,16 +222,49 @@ func (s *Server) eventsView(
 		},
 		Statuses: chips(eventsPath, q.filters, "status", eventStatuses(stats)),
 		Sources:  chips(eventsPath, q.filters, "source", []chip{{label: "every source"}, {value: "salla", label: "Salla"}, {value: "clerk", label: "Clerk"}}),
-		Scope:    eventScope(q),
+		Scope:    eventScope(q, at),
 		Empty:    eventsEmpty(q),
 	}
 	for _, e := range found.Events {
 		v.Rows = append(v.Rows, eventRow(e, labels, at))
 	}
-	if n := len(found.Events); n > 0 {
-		v.Pager = q.keyset.pager(eventsPath, q.filters, found.Events[0].ID, found.Events[n-1].ID, found.More)
+	top, bottom := q.ends(found)
+	if found.SearchedTo != uuid.Nil && !q.Newer {
+		v.Found = searchedWords(at(store.EventTime(found.SearchedTo)))
+		v.Empty = templates.EmptyView{Title: "No event like this so far", Text: "Older ones were not looked at yet: go on with Older."}
+	}
+	if len(found.Events) > 0 || found.More || !q.keyset.first() {
+		v.Pager = q.keyset.pager(eventsPath, q.filters, top, bottom, found.More)
 	}
 	return v, nil
+}
+
+// ends are where a page of the list begins and ends. A search that looked at enough
+// ends with the last event that it looked at, even without having found one.
+func (q eventsQuery) ends(found store.EventPage) (top, bottom uuid.UUID) {
+	top, bottom = justBefore(q.keyset.Cursor), q.keyset.Cursor
+	if n := len(found.Events); n > 0 {
+		top, bottom = found.Events[0].ID, found.Events[n-1].ID
+	}
+	switch {
+	case found.SearchedTo == uuid.Nil:
+	case q.Newer:
+		top = found.SearchedTo
+	default:
+		bottom = found.SearchedTo
+	}
+	return top, bottom
+}
+
+// justBefore is the id before id: what is newer than it has id in it.
+func justBefore(id uuid.UUID) uuid.UUID {
+	for i := len(id) - 1; i >= 0; i-- {
+		id[i]--
+		if id[i] != 0xff {
+			break
+		}
+	}
+	return id
 }
 
 // eventStatuses are the statuses as a filter; without counts where stats is nil.
@@ -197,13 +300,22 @@ func eventStatuses(stats map[string]int64) []chip {
 
 // eventScope shows what narrows the list and has no filter of its own; pressing
 // one takes it away.
-func eventScope(q eventsQuery) []templates.Chip {
+func eventScope(q eventsQuery, at func(time.Time) templates.Moment) []templates.Chip {
 	var list []templates.Chip
 	add := func(name, label string) {
 		list = append(list, templates.Chip{Label: label + " ✕", Href: listHref(eventsPath, q.filters, name, ""), On: true})
 	}
 	if q.Merchant != nil {
 		add("merchant", "merchant "+number(q.Merchant))
+	}
+	if q.From != nil {
+		add("from", "from "+at(*q.From).Exact)
+	}
+	if q.To != nil {
+		add("to", "until "+at(*q.To).Exact)
+	}
+	if q.Text != "" {
+		add("text", "payload has “"+q.Text+"”")
 	}
 	if q.Q != "" {
 		add("q", "names that begin with “"+q.Q+"”")
