@@ -39,6 +39,11 @@ type bench struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
+	return benchOn(t, dbtest.Control(t))
+}
+
+func benchOn(t testing.TB, pool *pgxpool.Pool) *bench {
+	t.Helper()
 	encoded, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +52,7 @@ func newBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{pool: dbtest.Control(t), keys: keys, dead: map[string]bool{}}
+	b := &bench{pool: pool, keys: keys, dead: map[string]bool{}}
 	b.db = store.New(b.pool)
 	b.inbox = &Inbox{DB: b.db, Keys: keys, Strategy: StrategySignature, Secrets: []string{"s"}}
 	b.applier = &Applier{

@@ -26,21 +26,25 @@ type envelope struct {
 
 // parse reads the envelope as far as it can be read.
 func parse(source string, body []byte) envelope {
-	var doc map[string]json.RawMessage
-	if err := json.Unmarshal(body, &doc); err != nil || doc == nil {
-		why := "the body is not JSON"
-		if json.Valid(body) {
-			why = "the body is not a JSON object"
-		}
-		return envelope{Name: unreadable, Failed: why}
+	doc, ok := scan(body)
+	return envelopeOf(source, doc, ok)
+}
+
+// envelopeOf reads the envelope of what scan found, as far as it can be read.
+func envelopeOf(source string, doc document, isJSON bool) envelope {
+	switch {
+	case !isJSON:
+		return envelope{Name: unreadable, Failed: "the body is not JSON"}
+	case !doc.Object:
+		return envelope{Name: unreadable, Failed: "the body is not a JSON object"}
 	}
-	env := envelope{Data: doc["data"]}
+	env := envelope{Data: doc.Fields.Data}
 	if source == SourceClerk {
-		env.Name = name(doc["type"])
+		env.Name = name(doc.Fields.Type)
 	} else {
-		env.Name = name(doc["event"])
-		env.Merchant = merchant(doc["merchant"])
-		if at, ok := salla.ParseTime(doc["created_at"]); ok {
+		env.Name = name(doc.Fields.Event)
+		env.Merchant = merchant(doc.Fields.Merchant)
+		if at, ok := salla.ParseTime(doc.Fields.CreatedAt); ok {
 			env.CreatedAt = &at
 		}
 		if env.Merchant == nil {

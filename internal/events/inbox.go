@@ -36,6 +36,9 @@ type Inbox struct {
 	Strategy string   // how Salla proves who it is: StrategySignature or StrategyToken
 	Secrets  []string // of Salla's webhooks; each is accepted
 
+	// Spool keeps what Receive can't commit of credentials; nil: nothing does.
+	Spool *Spool
+
 	// Clerk verifies a delivery of Clerk; nil refuses each.
 	Clerk func(header http.Header, body []byte) error
 }
@@ -83,19 +86,19 @@ func (in *Inbox) event(d Delivery) (store.NewEvent, error) {
 	if err != nil {
 		return store.NewEvent{}, fmt.Errorf("make an id: %w", err)
 	}
-	env := parse(d.Source, d.Body)
+	doc, ok := scan(d.Body)
+	env := envelopeOf(d.Source, doc, ok)
 	hash := sha256.Sum256(d.Body)
 	payload := store.Payload{Length: len(d.Body), Hash: hash[:]}
-	doc, secret, ok := redactJSON(d.Body)
 	switch {
 	case !ok:
-		payload.Text, secret = redactText(d.Body), true
-	case fitsJSONB(doc):
-		payload.JSON = doc
+		payload.Text = redactText(d.Body)
+	case doc.Fits:
+		payload.JSON = doc.Redacted
 	default:
-		payload.Text = strings.ToValidUTF8(string(doc), "\uFFFD")
+		payload.Text = strings.ToValidUTF8(string(doc.Redacted), "\uFFFD")
 	}
-	if secret {
+	if doc.Secret || !ok {
 		if payload.Sealed, err = in.Keys.Seal(d.Body, bodyAD(id)); err != nil {
 			return store.NewEvent{}, err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // The statuses of an event; the last three are ends.
@@ -86,99 +87,31 @@ type RecordedEvent struct {
 	Tasks     []Task
 }
 
-// RecordEvent commits a delivery in one transaction and one round trip. Another
-// copy of a delivery that is there already, or is being committed at this moment,
-// changes nothing. JSON that jsonb cannot hold is fault.Invalid.
+// RecordEvent commits a delivery, together with others that come at the same time.
+// Another copy of a delivery that is there already, or is being committed at this
+// moment, changes nothing. JSON that jsonb cannot hold is fault.Invalid. An error
+// does not tell that the event is not committed, where ctx ended or the connection
+// was lost.
 func (db *DB) RecordEvent(ctx context.Context, e NewEvent) (RecordedEvent, error) {
 	headers, err := json.Marshal(e.Headers)
 	if err != nil {
 		return RecordedEvent{}, fmt.Errorf("encode headers: %w", err)
 	}
-	var merchant int64
-	if e.Merchant != nil {
-		merchant = *e.Merchant
+	if !protect.EventDedupe {
+		e.Key = e.ID[:]
 	}
-	windowed := e.Merchant != nil && e.Lane == LaneEvents
-
-	// The batch is one implicit transaction. Who has the window's lock counts
-	// exactly, in a snapshot taken after the lock. Who does not get it at once leaves
-	// its event held, and fills the window after the commit if it saw room.
-	batch := &pgx.Batch{}
-	batch.Queue(`
-		SELECT set_config('wosool.window', ($2 AND pg_try_advisory_xact_lock($1))::text, true)`,
-		windowLock(merchant), windowed)
-	batch.Queue(`
-		WITH room AS (
-			SELECT $11 AND count(*) < $12 AS there
-			FROM (
-				SELECT 1 FROM events
-				WHERE merchant = $6 AND state = 'runnable' AND lane = 'events'
-				LIMIT $12
-			) AS w
-		), key AS (
-			INSERT INTO event_keys (key, event_id, received_at)
-			VALUES ($1, $2, $3)
-			ON CONFLICT (key) DO NOTHING
-			RETURNING event_id
-		), event AS (
-			INSERT INTO events (id, source, event, merchant, lane, occurred_at, received_at, headers,
-			                    status, error, last_error, state, due_at, enqueued_at)
-			SELECT event_id, $4, $5, $6, $7, $8, $3, $9,
-			       CASE WHEN $10::text IS NULL THEN 'received' ELSE 'failed' END, $10, $10,
-			       CASE
-			           WHEN $10::text IS NOT NULL THEN 'failed'
-			           WHEN NOT $11 OR room.there AND current_setting('wosool.window') = 'true' THEN 'runnable'
-			           ELSE 'held'
-			       END,
-			       now(), now()
-			FROM key, room
-			RETURNING id, epoch, state
-		), kept AS (
-			INSERT INTO event_payloads (event_id, payload, body, body_length, body_hash, sealed)
-			SELECT id, $13::jsonb, $14, $15, $16, $17
-			FROM event
-		)
-		SELECT epoch, state, state = 'held' AND room.there
-		FROM event, room`,
-		e.Key, e.ID, e.ReceivedAt, e.Source, e.Event, e.Merchant, e.Lane, e.OccurredAt, string(headers),
-		textOrNull(e.Failed), windowed, EventWindow,
-		textOrNull(string(e.Payload.JSON)), textOrNull(e.Payload.Text), e.Payload.Length, e.Payload.Hash, e.Payload.Sealed)
-
-	out := RecordedEvent{ID: e.ID}
-	task := Task{Kind: KindEventApply, ID: e.ID, Lane: e.Lane}
-	var state string
-	var heldUp bool
-	results := db.pool.SendBatch(ctx, batch)
-	_, errLock := results.Exec()
-	errInsert := results.QueryRow().Scan(&task.Epoch, &state, &heldUp)
-	if errors.Is(errInsert, pgx.ErrNoRows) {
-		errInsert = nil
+	rec := &recording{event: e, headers: headers}
+	if err := db.recorder.record(ctx, rec); err != nil {
+		return RecordedEvent{}, err
 	}
-	if err := errors.Join(errLock, errInsert, results.Close()); err != nil {
-		if unfit(err) {
-			return RecordedEvent{}, fault.New(fault.Invalid, "the payload is not one that jsonb can hold")
-		}
-		return RecordedEvent{}, fmt.Errorf("record an event: %w", err)
-	}
-	switch {
-	case state == "":
-		out.Duplicate = true
-		if err := db.pool.QueryRow(ctx, `
-			SELECT event_id
-			FROM event_keys
-			WHERE key = $1`, e.Key).Scan(&out.ID); err != nil {
-			return RecordedEvent{}, fmt.Errorf("find the first copy of an event: %w", err)
-		}
-	case state == "runnable":
-		out.Tasks = []Task{task}
-	case heldUp:
+	if rec.room {
 		// The event is committed: that it runs a little later is no failure.
 		_ = db.inTx(ctx, func(tx pgx.Tx) (err error) {
-			out.Tasks, err = fillWindow(ctx, tx, merchant, false)
+			rec.out.Tasks, err = fillWindow(ctx, tx, *e.Merchant, false)
 			return err
 		})
 	}
-	return out, nil
+	return rec.out, nil
 }
 
 // unfit tells whether PostgreSQL refused data for its value or its depth.

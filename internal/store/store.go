@@ -19,11 +19,12 @@ import (
 
 // DB is the control database. It is safe for concurrent use.
 type DB struct {
-	pool *pgxpool.Pool
+	pool     *pgxpool.Pool
+	recorder *recorder
 }
 
 // New returns the store on pool, which the caller closes.
-func New(pool *pgxpool.Pool) *DB { return &DB{pool: pool} }
+func New(pool *pgxpool.Pool) *DB { return &DB{pool: pool, recorder: newRecorder(pool)} }
 
 // Open connects to databaseURL with the settings every process uses: at most
 // conns connections, and a bound on every statement so that nothing hangs on a

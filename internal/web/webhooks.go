@@ -53,7 +53,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, source string,
 		}
 	}
 	// The inbox bounds the commit: who sends is to come again while it can't be had.
-	rec, err := s.Inbox.Record(r.Context(), events.Delivery{Source: source, Header: r.Header, Body: body, ReceivedAt: time.Now()})
+	rec, err := s.Inbox.Receive(r.Context(), events.Delivery{Source: source, Header: r.Header, Body: body, ReceivedAt: time.Now()})
 	if err != nil {
 		return events.Recorded{}, fmt.Errorf("record a delivery: %w", err)
 	}
