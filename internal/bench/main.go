@@ -37,7 +37,7 @@ type suite struct {
 
 // suites lists everything there is to measure.
 func suites() []suite {
-	return []suite{consoleSuite()}
+	return []suite{ingestSuite(), consoleSuite(), recoverySuite()}
 }
 
 type cli struct {
