@@ -45,15 +45,33 @@ type Ref struct {
 // TaskID is the Asynq task id, KIND:ROW:EPOCH: one bell for one epoch of a row.
 func (r Ref) TaskID() string { return fmt.Sprintf("%s:%s:%d", r.Kind, r.ID, r.Epoch) }
 
+// Version is the newest version of payloads that this build writes and reads. It
+// rises only with a change that an older worker would misread: a field that may be
+// passed over is just added.
+const Version = 1
+
 // Row is what every payload carries. Fields are only ever added: a newer binary
 // reads what an older one wrote.
 type Row struct {
+	V     int       `json:"v,omitempty"` // the payload's version; absent: 1
 	ID    uuid.UUID `json:"id"`
 	Epoch int64     `json:"epoch"`
 }
 
 // RowRef gives the row a payload names.
 func (r Row) RowRef() Row { return r }
+
+// VersionOf reads the version of a payload; one that cannot be read has none that
+// is newer than ours.
+func VersionOf(payload []byte) int {
+	var doc struct {
+		V int `json:"v"`
+	}
+	if json.Unmarshal(payload, &doc) != nil || doc.V < 1 {
+		return 1
+	}
+	return doc.V
+}
 
 // Payload is the data of one kind of task.
 type Payload interface {
@@ -213,7 +231,7 @@ func New(r Ref) (*asynq.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	payload, err := json.Marshal(Row{ID: r.ID, Epoch: r.Epoch})
+	payload, err := json.Marshal(Row{V: Version, ID: r.ID, Epoch: r.Epoch})
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", r.Kind, err)
 	}

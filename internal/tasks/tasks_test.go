@@ -88,3 +88,24 @@ func TestOpenRedis(t *testing.T) {
 		})
 	}
 }
+
+func TestVersionOf(t *testing.T) {
+	t.Parallel()
+	task, err := New(Ref{Kind: "import:page", ID: uuid.New(), Epoch: 3, Lane: LaneImports})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for payload, want := range map[string]int{
+		string(task.Payload()): Version,
+		`{"id":"x"}`:           1,
+		`{"v":0}`:              1,
+		`{"v":2,"more":[1]}`:   2,
+		`{"v":"x"}`:            1,
+		`{`:                    1,
+		``:                     1,
+	} {
+		if got := VersionOf([]byte(payload)); got != want {
+			t.Errorf("the version of %s is %d, want %d", payload, got, want)
+		}
+	}
+}
