@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 	"github.com/wosool/wosool/internal/salla"
 	"github.com/wosool/wosool/internal/store"
 )
@@ -84,7 +85,7 @@ func (a *Applier) judgeAuthorize(ctx context.Context, at *time.Time, seen store.
 		return "this grant is known: its refresh token was held before", nil
 	case seen.Leaving:
 		return "the tenant is being removed", nil
-	case seen.Connection == "", newer(at, seen):
+	case seen.Connection == "", newer(at, seen), !protect.OldAuthorize:
 		return "", nil
 	}
 	lives, err := answers(a.Probe(ctx, token.Access))
@@ -160,7 +161,7 @@ func (a *Applier) judgeUninstall(ctx context.Context, at *time.Time, seen store.
 		return "the tenant is being removed", nil
 	case seen.Connection == "", seen.Connection == store.ConnectionRevoked, newer(at, seen):
 		return "", nil
-	case at != nil && seen.GrantedAt != nil && at.Before(*seen.GrantedAt):
+	case protect.OldUninstall && at != nil && seen.GrantedAt != nil && at.Before(*seen.GrantedAt):
 		return "it is older than the grant that is there", nil
 	}
 	lives, err := a.grantLives(ctx, seen)

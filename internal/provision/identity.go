@@ -12,6 +12,7 @@ import (
 
 	"github.com/wosool/wosool/internal/clerk"
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenant"
 )
@@ -100,7 +101,7 @@ func (r *round) organization(ctx context.Context, t store.Tenant, in *identityIn
 	if err != nil {
 		return clerk.Organization{}, err
 	}
-	if len(found) > 0 {
+	if len(found) > 0 && protect.OrganizationFound {
 		return found[0], nil
 	}
 	if err := r.settled(in.OrganizationAsked, "the organization"); err != nil {

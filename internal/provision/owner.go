@@ -8,6 +8,7 @@ import (
 
 	"github.com/wosool/wosool/internal/clerk"
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenant"
 )
@@ -31,7 +32,7 @@ func (r *round) owner(ctx context.Context, t store.Tenant, in *identityIntent, o
 	if err != nil {
 		return "", "", err
 	}
-	if len(found) == 0 {
+	if len(found) == 0 || !protect.UserFound {
 		if found, err = r.createUser(ctx, in, email); err != nil {
 			return "", "", err
 		}
@@ -50,7 +51,8 @@ func (r *round) owner(ctx context.Context, t store.Tenant, in *identityIntent, o
 // ours tells whether we made the user: the intent says that we were going to, for
 // this address, and the user carries the tenant's mark.
 func ours(u clerk.User, in identityIntent, email string) bool {
-	return in.Email == email && u.HasEmail(email) && u.PrivateMetadata.Text(storeID) == in.StoreID
+	made := in.Email == email && u.PrivateMetadata.Text(storeID) == in.StoreID
+	return u.HasEmail(email) && (made || !protect.Strangers)
 }
 
 func (r *round) users(ctx context.Context, email string) ([]clerk.User, error) {
@@ -215,7 +217,7 @@ func (r *round) removeTwins(ctx context.Context, t store.Tenant, in identityInte
 		return err
 	}
 	for _, twin := range found {
-		if twin.ID == *t.ClerkOrganizationID {
+		if !protect.Twins || twin.ID == *t.ClerkOrganizationID {
 			continue
 		}
 		members, err := r.Clerk.Members(ctx, twin.ID)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // The statuses of a connection.
@@ -67,15 +68,17 @@ func connectionWhere(ctx context.Context, q querier, where string, args ...any) 
 
 // BeginRefresh claims the one right to use the refresh token of that version, for
 // length. ok is false where the connection is not active any more, or not at that
-// version: somebody else was faster.
+// version: somebody else was faster. After an error nobody knows whether it is
+// claimed: CancelRefresh takes it back.
 func (db *DB) BeginRefresh(ctx context.Context, tenantID uuid.UUID, version int64, length time.Duration) (attempt uuid.UUID, ok bool, err error) {
 	attempt = uuid.New()
 	tag, err := db.pool.Exec(ctx, `
 		UPDATE connections
 		SET status = 'refreshing', attempt = $3, attempt_until = now() + $4, refresh_unknown_at = NULL, updated_at = now()
-		WHERE id = $1 AND version = $2 AND status = 'active'`, tenantID, version, attempt, length)
+		WHERE id = $1 AND `+protect.Where(protect.RefreshClaim, `version = $2 AND status = 'active'`),
+		tenantID, version, attempt, length)
 	if err != nil {
-		return uuid.Nil, false, fmt.Errorf("begin a refresh: %w", err)
+		return attempt, false, fmt.Errorf("begin a refresh: %w", err)
 	}
 	return attempt, tag.RowsAffected() == 1, nil
 }
@@ -84,7 +87,7 @@ func (db *DB) BeginRefresh(ctx context.Context, tenantID uuid.UUID, version int6
 // used.
 func (db *DB) CancelRefresh(ctx context.Context, tenantID, attempt uuid.UUID) error {
 	return db.writeAttempt(ctx, tenantID, attempt, `
-		status = 'active', attempt = NULL, attempt_until = NULL, refresh_unknown_at = NULL`)
+		status = 'active', attempt = NULL, attempt_until = NULL, refresh_unknown_at = NULL, parked_reason = NULL`)
 }
 
 // UnknownRefresh notes that nobody knows whether the refresh token was used: the
@@ -158,7 +161,8 @@ func (db *DB) CompleteRefresh(ctx context.Context, tenantID, attempt uuid.UUID, 
 			return err
 		}
 		c, err := connectionWhere(ctx, tx, `
-			id = $1 AND attempt = $2 AND version = $3 AND status IN ('refreshing', 'needs_reauthorisation')
+			id = $1 AND `+protect.Where(protect.RefreshAnswer,
+			`attempt = $2 AND version = $3 AND status IN ('refreshing', 'needs_reauthorisation')`)+`
 			FOR UPDATE`, tenantID, attempt, version)
 		if errors.Is(err, fault.NotFound) {
 			return nil
@@ -220,7 +224,7 @@ func rememberToken(ctx context.Context, q querier, tenantID uuid.UUID, hash []by
 	if err != nil {
 		return false, fmt.Errorf("remember a token: %w", err)
 	}
-	return tag.RowsAffected() == 1, nil
+	return tag.RowsAffected() == 1 || !protect.KnownToken, nil
 }
 
 // grantCame lets go on what waited for a tenant's grant.

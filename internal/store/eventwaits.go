@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/wosool/wosool/internal/protect"
 	"github.com/wosool/wosool/internal/tenant"
 )
 
@@ -50,7 +51,7 @@ func waitHolds(ctx context.Context, tx pgx.Tx, merchant int64, waitingFor string
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock_shared($1)`, merchantLock(merchant)); err != nil {
 			return nil, false, fmt.Errorf("lock a merchant: %w", err)
 		}
-	} else {
+	} else if protect.WaitHolds {
 		query += `
 		FOR SHARE`
 	}

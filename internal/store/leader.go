@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // Lead takes or renews the leader's lease for length, and tells whether holder
@@ -19,7 +21,7 @@ func (db *DB) Lead(ctx context.Context, name string, holder uuid.UUID, length ti
 		VALUES ($1, $2, now() + $3)
 		ON CONFLICT (name) DO UPDATE
 		SET holder = excluded.holder, lease_until = excluded.lease_until
-		WHERE l.holder = excluded.holder OR l.lease_until <= now()
+		WHERE `+protect.Where(protect.Leader, `(l.holder = excluded.holder OR l.lease_until <= now())`)+`
 		RETURNING true`, name, holder, length).Scan(&mine)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil

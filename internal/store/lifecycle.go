@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 	"github.com/wosool/wosool/internal/tenant"
 )
 
@@ -55,7 +56,7 @@ func (db *DB) Installation(ctx context.Context, merchant int64, hash []byte) (In
 func installation(ctx context.Context, q querier, merchant int64, hash []byte) (Installation, error) {
 	var i Installation
 	err := q.QueryRow(ctx, `
-		SELECT EXISTS (SELECT FROM known_tokens WHERE hash = $1)`, hash).Scan(&i.Known)
+		SELECT EXISTS (SELECT FROM known_tokens WHERE hash = $1 AND $2)`, hash, protect.KnownToken).Scan(&i.Known)
 	if err != nil {
 		return Installation{}, fmt.Errorf("read an installation: %w", err)
 	}
@@ -99,7 +100,7 @@ func (db *DB) inLifecycle(ctx context.Context, l Lease, end LifecycleEnd, hash [
 		if err != nil {
 			return err
 		}
-		if now.changedFrom(end.Seen) {
+		if protect.FreshDecision && now.changedFrom(end.Seen) {
 			stale = true
 			return nil
 		}
@@ -304,40 +305,6 @@ func (db *DB) EndPlan(ctx context.Context, l Lease, merchant int64, at *time.Tim
 		return false, nil, err
 	}
 	return known, tasks, nil
-}
-
-// EndMembership ends the leased event about a member of a Clerk organization. Where
-// the organization is of a tenant whose owner is invited, the tenant's last step
-// looks again whether that is the owner: at once while the tenant is ready or on
-// the way to it, otherwise as soon as it goes on.
-func (db *DB) EndMembership(ctx context.Context, l Lease, organizationID string) (tasks []Task, err error) {
-	err = db.inTx(ctx, func(tx pgx.Tx) error {
-		tasks = nil
-		end := EventEnd{Status: EventIgnored, Words: "no tenant waits for a member of this organization"}
-		t, err := tenantWhere(ctx, tx, `clerk_organization_id = $1 FOR UPDATE`, organizationID)
-		switch {
-		case errors.Is(err, fault.NotFound):
-		case err != nil:
-			return err
-		default:
-			end.TenantID = &t.ID
-			status := tenant.Status(t.Status)
-			if t.ClerkOwner == nil || *t.ClerkOwner != "invited" || status == tenant.Deprovisioning || status == tenant.Deleted {
-				break
-			}
-			if tasks, err = lookForOwner(ctx, tx, t); err != nil {
-				return err
-			}
-			end.Status, end.Words = EventApplied, ""
-		}
-		released, err := endEvent(ctx, tx, l, end)
-		tasks = append(tasks, released...)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return tasks, nil
 }
 
 // lookForOwner has the tenant's last step look again for who is a member. It starts

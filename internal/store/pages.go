@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // pageWindow is how many pages of one tenant are in the queue at a time.
@@ -191,6 +193,10 @@ func settlePages(ctx context.Context, tx pgx.Tx, run lockedRun, streamID uuid.UU
 
 // releasePages fills a tenant's window with its oldest held pages.
 func releasePages(ctx context.Context, q querier, tenantID uuid.UUID) ([]Task, error) {
+	window := pageWindow
+	if !protect.PageWindow {
+		window = 1 << 20
+	}
 	rows, err := q.Query(ctx, `
 		UPDATE pages AS p
 		SET state = 'runnable', due_at = now(), enqueued_at = now()
@@ -204,7 +210,7 @@ func releasePages(ctx context.Context, q querier, tenantID uuid.UUID) ([]Task, e
 			FOR UPDATE OF h SKIP LOCKED
 		) AS n
 		WHERE p.id = n.id
-		RETURNING p.task, p.id, p.epoch, 'imports'`, tenantID, pageWindow)
+		RETURNING p.task, p.id, p.epoch, 'imports'`, tenantID, window)
 	return collectTasks(rows, err, "release pages")
 }
 

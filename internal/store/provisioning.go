@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 	"github.com/wosool/wosool/internal/tenant"
 )
 
@@ -167,7 +168,7 @@ func (db *DB) MarkReady(ctx context.Context, l Lease) ([]Task, error) {
 		default:
 			return fault.ErrLost
 		}
-		if !wanted {
+		if !wanted && protect.StillWanted {
 			return fault.WaitFor("the app to be installed in the store")
 		}
 		if !whole {

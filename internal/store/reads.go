@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // readWindow is how many entity reads of one tenant are in the queue at a time.
@@ -145,7 +146,7 @@ func (db *DB) FinishRead(ctx context.Context, l Lease, began time.Time) (tasks [
 		err := tx.QueryRow(ctx, `
 			UPDATE entity_reads
 			SET read_at = $3, unseen_run = CASE WHEN wanted_at < $3 THEN NULL ELSE unseen_run END
-			WHERE id = $1 AND holder = $2
+			WHERE `+isHolder()+`
 			RETURNING tenant_id, wanted_at < $3`, l.ID, l.Holder, began).Scan(&tenantID, &fresh)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fault.ErrLost
@@ -153,7 +154,7 @@ func (db *DB) FinishRead(ctx context.Context, l Lease, began time.Time) (tasks [
 		if err != nil {
 			return fmt.Errorf("finish entity read: %w", err)
 		}
-		if !fresh {
+		if !fresh && protect.ReadAgain {
 			next, err := handOn(ctx, tx, l, KindEntityRead)
 			tasks = []Task{next}
 			return err

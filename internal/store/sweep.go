@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // SweepRow is a due row that nobody took, as the sweeper sees it.
@@ -109,11 +111,15 @@ func (db *DB) Heal(ctx context.Context, t Task, reason string) (next Task, ok bo
 	if err != nil {
 		return Task{}, false, err
 	}
+	raised := `epoch + 1`
+	if !protect.NewEpoch {
+		raised = `epoch`
+	}
 	next = t
 	err = db.pool.QueryRow(ctx, `
 		WITH healed AS (
 			UPDATE `+table.name+`
-			SET epoch = epoch + 1, holder = NULL, lease_until = NULL, unleased_since = NULL, enqueued_at = now()
+			SET epoch = `+raised+`, holder = NULL, lease_until = NULL, unleased_since = NULL, enqueued_at = now()
 			WHERE id = $1 AND epoch = $2 AND task = $3 AND state = 'runnable'
 			  AND (lease_until IS NULL OR lease_until <= now())
 			RETURNING epoch

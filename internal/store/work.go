@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // Work is done on rows: whichever table it is in, a row of work carries the same
@@ -136,7 +137,7 @@ func (db *DB) Take(ctx context.Context, t Task, length time.Duration) (Lease, Ta
 		    attempts = CASE WHEN state = 'failed' THEN 0 ELSE attempts END,
 		    state = 'runnable', due_at = coalesce(due_at, now()), unleased_since = NULL
 		WHERE id = $1 AND epoch = $2 AND task = $3
-		  AND state IN ('runnable', 'failed') AND (lease_until IS NULL OR lease_until <= now())
+		  AND state IN ('runnable', 'failed') AND `+protect.Where(protect.Lease, `(lease_until IS NULL OR lease_until <= now())`)+`
 		RETURNING attempts, lease_until, `+table.key,
 		t.ID, t.Epoch, t.Kind, l.Holder, length).Scan(&l.Attempts, &l.Until, &l.Tenant)
 	if err == nil {
@@ -160,6 +161,10 @@ func (db *DB) Take(ctx context.Context, t Task, length time.Duration) (Lease, Ta
 	return l, TakenHeld, nil
 }
 
+// isHolder is the condition of every write to a leased row: $1 is the row, $2 the
+// lease's holder.
+func isHolder() string { return `id = $1 AND ` + protect.Where(protect.Holder, `holder = $2`) }
+
 // held runs one UPDATE of the leased row, matching its holder. It returns
 // fault.ErrLost where the row is no longer ours.
 func held(ctx context.Context, q querier, l Lease, set string, args ...any) error {
@@ -167,7 +172,7 @@ func held(ctx context.Context, q querier, l Lease, set string, args ...any) erro
 	if err != nil {
 		return err
 	}
-	tag, err := q.Exec(ctx, `UPDATE `+table.name+` SET `+set+` WHERE id = $1 AND holder = $2`,
+	tag, err := q.Exec(ctx, `UPDATE `+table.name+` SET `+set+` WHERE `+isHolder(),
 		append([]any{l.ID, l.Holder}, args...)...)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", l.Kind, err)
@@ -189,7 +194,7 @@ func (db *DB) Renew(ctx context.Context, l Lease, length time.Duration) (time.Ti
 	err = db.pool.QueryRow(ctx, `
 		UPDATE `+table.name+`
 		SET lease_until = now() + $3
-		WHERE id = $1 AND holder = $2
+		WHERE `+isHolder()+`
 		RETURNING lease_until`, l.ID, l.Holder, length).Scan(&until)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return time.Time{}, fault.ErrLost
@@ -237,8 +242,10 @@ func (db *DB) GiveUp(ctx context.Context, l Lease, why string) error {
 	return giveUp(ctx, db.pool, l, why)
 }
 
+// giveUp leaves in due_at when that was, which is the age of the dead letter.
 func giveUp(ctx context.Context, q querier, l Lease, why string) error {
-	return held(ctx, q, l, `state = 'failed', holder = NULL, lease_until = NULL, attempts = attempts + 1, last_error = $3`, why)
+	return held(ctx, q, l,
+		`state = 'failed', holder = NULL, lease_until = NULL, due_at = now(), attempts = attempts + 1, last_error = $3`, why)
 }
 
 // handOn gives the row to its next task: a new epoch, due now, nothing spent.
@@ -252,7 +259,7 @@ func handOn(ctx context.Context, q querier, l Lease, next string) (Task, error) 
 		UPDATE `+table.name+`
 		SET epoch = epoch + 1, task = $3, state = 'runnable', holder = NULL, lease_until = NULL,
 		    attempts = 0, due_at = now(), enqueued_at = now(), last_error = NULL
-		WHERE id = $1 AND holder = $2
+		WHERE `+isHolder()+`
 		RETURNING epoch, `+table.lane, l.ID, l.Holder, next).Scan(&t.Epoch, &t.Lane)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Task{}, fault.ErrLost
@@ -271,10 +278,14 @@ func assign(ctx context.Context, q querier, kind string, id uuid.UUID) (Task, er
 	if err != nil {
 		return Task{}, err
 	}
+	freed := ``
+	if !protect.LeaseRunsOn {
+		freed = `lease_until = NULL, `
+	}
 	t := Task{Kind: kind, ID: id}
 	err = q.QueryRow(ctx, `
 		UPDATE `+table.name+`
-		SET epoch = epoch + 1, task = $2, state = 'runnable', holder = NULL,
+		SET epoch = epoch + 1, task = $2, state = 'runnable', holder = NULL, `+freed+`
 		    attempts = 0, due_at = now(), enqueued_at = now(), last_error = NULL
 		WHERE id = $1
 		RETURNING epoch, `+table.lane, id, kind).Scan(&t.Epoch, &t.Lane)

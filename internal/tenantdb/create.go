@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // Create makes a tenant's database and the role that may connect to it and to
@@ -42,11 +43,15 @@ func (s *Servers) Create(ctx context.Context, server, database, role, password s
 				return err
 			}
 		}
-		for _, q := range []string{
+		statements := []string{
 			`REVOKE CONNECT, TEMPORARY ON DATABASE ` + quote(database) + ` FROM PUBLIC`,
 			`GRANT CONNECT, TEMPORARY ON DATABASE ` + quote(database) + ` TO ` + quote(role),
 			`ALTER DATABASE ` + quote(database) + ` WITH ALLOW_CONNECTIONS true`,
-		} {
+		}
+		if !protect.OwnDatabase {
+			statements = statements[1:]
+		}
+		for _, q := range statements {
 			if _, err := c.Exec(ctx, q); err != nil {
 				return fmt.Errorf("open it to its role: %w", err)
 			}
@@ -85,8 +90,10 @@ func clone(ctx context.Context, c *pgx.Conn, template, database string) error {
 	if err != nil {
 		return fmt.Errorf("clone the template: %w", err)
 	}
-	if _, err := c.Exec(ctx, `REVOKE CONNECT, TEMPORARY ON DATABASE `+quote(temporary)+` FROM PUBLIC`); err != nil {
-		return fmt.Errorf("shut PUBLIC out: %w", err)
+	if protect.OwnDatabase {
+		if _, err := c.Exec(ctx, `REVOKE CONNECT, TEMPORARY ON DATABASE `+quote(temporary)+` FROM PUBLIC`); err != nil {
+			return fmt.Errorf("shut PUBLIC out: %w", err)
+		}
 	}
 	if _, err := c.Exec(ctx, `ALTER DATABASE `+quote(temporary)+` RENAME TO `+quote(database)); err != nil {
 		return fmt.Errorf("name the clone: %w", err)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // state is what the database knows of a record before a merge.
@@ -35,13 +37,13 @@ func decide(s Shape, cur *state, r Record) Outcome {
 		return Stored
 	case cur.DeletedAt != nil:
 		// Deletions win ties: only a read begun after it lifts a tombstone.
-		if cur.ReadAt != nil && !r.ReadAt.After(*cur.ReadAt) {
+		if protect.Tombstone && cur.ReadAt != nil && !r.ReadAt.After(*cur.ReadAt) {
 			return Stale
 		}
 		return Stored
 	case bytes.Equal(r.Hash, cur.Hash):
 		return Unchanged
-	case older(s, cur, r):
+	case protect.ReadOrder && older(s, cur, r):
 		return Stale
 	}
 	return Stored

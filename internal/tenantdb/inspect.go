@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // Facts are what the server says about a tenant's database.
@@ -109,7 +110,7 @@ func (f Facts) Problems() []string {
 		{f.Exists, "the database does not exist"},
 		{f.AllowConnections, "the database allows no connections"},
 		{f.OwnedByAdmin, "the database is not owned by the admin role"},
-		{f.PublicShutOut, "PUBLIC may enter the database"},
+		{f.PublicShutOut || !protect.OwnDatabase, "PUBLIC may enter the database"},
 		{f.RoleExists, "its role does not exist"},
 		{f.RoleIsMember, "its role is not a member of " + group},
 		{f.RoleCanConnect, "its role may not connect to it"},

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/blueprint"
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // merge is one transaction's work on imported records.
@@ -187,7 +188,7 @@ func (m *merge) write(ctx context.Context, table blueprint.Table, s Shape, items
 		return nil
 	}
 	all := pgx.BeginFunc(ctx, m.tx, func(tx pgx.Tx) error { return store(ctx, tx, table, s, m.run, items) })
-	if all == nil || !isBadValue(all) {
+	if all == nil || !isBadValue(all) || !protect.BadRecord {
 		return wrap(all, "store "+s.Resource)
 	}
 	for _, it := range items {
@@ -259,7 +260,7 @@ func (m *merge) count(ctx context.Context, s Shape, items []*item) error {
 	for _, it := range items {
 		counted := it.cur != nil && it.cur.Seen != nil && *it.cur.Seen == m.run || rejected[it.rec.Key]
 		switch {
-		case counted:
+		case counted && protect.CountedOnce:
 		case it.outcome == Stored:
 			m.counts.Imported++
 		case it.outcome == Unchanged, it.outcome == Stale:

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // OpenedPage is a page of an import in the hands of its newest taker.
@@ -133,7 +134,7 @@ func (d *DB) CommitPage(ctx context.Context, p PageCommit) (PageResult, error) {
 			WHERE stream = $1 AND seq = $2
 			FOR UPDATE`, p.Ref.Stream, p.Ref.Seq)
 		page, err := one[pageRow](rows, "page")
-		if errors.Is(err, fault.NotFound) || err == nil && page.Fence != p.Fence {
+		if errors.Is(err, fault.NotFound) || err == nil && page.Fence != p.Fence && protect.PageFence {
 			return fault.ErrLost
 		}
 		if err != nil {
@@ -174,7 +175,7 @@ func (m *merge) finish(ctx context.Context, p PageCommit, records int) (*PageRes
 		UPDATE import_pages
 		SET done_at = now(), imported = @imported, unchanged = @unchanged, rejected = @rejected, records = @records,
 			deleted = @deleted, digest = @digest, has_next = @has_next, next_cursor = @next_cursor, source_total = @source_total, total_pages = @total_pages
-		WHERE stream = @stream AND seq = @seq AND fence = @fence AND done_at IS NULL
+		WHERE stream = @stream AND seq = @seq AND `+protect.Where(protect.PageFence, `fence = @fence`)+` AND done_at IS NULL
 		RETURNING `+pageColumns, pgx.NamedArgs{
 		"stream": p.Ref.Stream, "seq": p.Ref.Seq, "fence": p.Fence,
 		"imported": m.counts.Imported, "unchanged": m.counts.Unchanged, "rejected": m.counts.Rejected,

@@ -33,6 +33,10 @@ type Vault struct {
 	// CallTimeout bounds a refresh call; zero is DefaultCallTimeout.
 	CallTimeout time.Duration
 
+	// Ready, if set, tells whether a refresh call may be made now: nil, or what the
+	// refresh waits for. It is asked before a refresh is claimed.
+	Ready func(ctx context.Context) error
+
 	// Enqueue, if set, is told of work that a late answer let go on. Without it the
 	// sweeper finds that work.
 	Enqueue func(ctx context.Context, tasks []store.Task)

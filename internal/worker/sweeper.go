@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/wosool/wosool/internal/protect"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tasks"
 )
@@ -26,11 +27,13 @@ func (s *sweeper) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Queue.Register(ctx); err != nil {
-		return err
+	if protect.LanesKnown {
+		if err := s.Queue.Register(ctx); err != nil {
+			return err
+		}
 	}
 	var problems []error
-	if !survived {
+	if !survived && protect.Sentinel {
 		problems = append(problems, s.refill(ctx))
 	}
 	for _, table := range s.DB.WorkTables() {
@@ -59,7 +62,7 @@ func (s *sweeper) takeBack(ctx context.Context, table string) error {
 		return err
 	}
 	for _, t := range abandoned {
-		if !known(t) {
+		if !known(t) || !protect.LeaseOver {
 			continue
 		}
 		if err := s.heal(ctx, t, "its worker stopped without a word: the lease ran out"); err != nil {
@@ -143,6 +146,9 @@ func (s *sweeper) row(ctx context.Context, row store.SweepRow) error {
 	}
 	switch state {
 	case tasks.Unknown:
+		if !protect.Forgotten {
+			return nil
+		}
 		if err := s.Queue.Enqueue(ctx, tasks.Ref(row.Task)); err != nil {
 			return err
 		}
@@ -150,15 +156,21 @@ func (s *sweeper) row(ctx context.Context, row store.SweepRow) error {
 	case tasks.Later:
 		return s.Queue.Wake(ctx, tasks.Ref(row.Task))
 	case tasks.Active:
-		if row.UnleasedSince != nil && time.Since(*row.UnleasedSince) > s.Intervals.Unleased {
+		if protect.Unleased && row.UnleasedSince != nil && time.Since(*row.UnleasedSince) > s.Intervals.Unleased {
 			return s.heal(ctx, row.Task, "its task was active for long though no worker held the row")
 		}
 		return s.DB.NoteUnleased(ctx, row.Task, true)
 	case tasks.Archived:
+		if !protect.ArchivedRow {
+			return nil
+		}
 		return s.heal(ctx, row.Task, "its task was archived though the row is unfinished")
 	case tasks.Over:
 		return s.heal(ctx, row.Task, "its task was completed though the row is unfinished")
 	case tasks.Queued:
+		if !protect.Backlog {
+			return s.heal(ctx, row.Task, "its task is pending")
+		}
 	}
 	return nil
 }
