@@ -7,17 +7,20 @@ type EventsView struct {
 	Statuses []Chip
 	Sources  []Chip
 	Scope    []Chip // what else the list is narrowed to; each leads to the list without it
-	Names    EventNames
+	Form     EventForm
 	Rows     []EventRow
+	Found    string // above the rows: how far was looked, where that is not all the way
 	Empty    EmptyView
 	Pager    Pager
 }
 
-// EventNames narrows the list to one name.
-type EventNames struct {
-	Names  []string
-	On     string
-	Hidden map[string]string // the other filters, which stay
+// EventForm narrows the list to a name, a time and what the payload has in it.
+type EventForm struct {
+	Names    []Option
+	From, To string // as a field for a local time holds them
+	Text     string
+	Error    string            // why the last try was refused
+	Hidden   map[string]string // the other filters, which stay
 }
 
 // EventRow is one event of a list.

@@ -37,24 +37,11 @@ type HealingRow struct {
 	Count  string
 }
 
-// FailedView is the list of one group of failed work.
-type FailedView struct {
-	What   string // the kind of work, in words
-	Task   string
-	Reason string // one of the reasons, whole
-	Todo   string
-	Rows   []FailedItem
-	Pager  Pager
-}
-
-// FailedItem is one piece of work that was given up.
-type FailedItem struct {
-	ID, TaskID   string
-	Store, Href  string // its tenant
-	Merchant     string
-	Row, RowHref string // the row itself, where it has a page
-	Reason       string
-	Attempts     string
-	Tried        Moment
-	Retry        ActView
+// failed is the heading of the failed work; where there is some, all of it is a list.
+func (v LanesView) failed() SectionView {
+	s := SectionView{Title: "Failed work", Note: v.FailedOf}
+	if len(v.Failed) > 0 {
+		s.Href, s.Link = "/admin/lanes/failed", "All of it"
+	}
+	return s
 }

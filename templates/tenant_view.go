@@ -59,8 +59,15 @@ type TenantFactsView struct {
 	Notice *Notice
 	Title  string
 	Facts  []Fact
+	More   []FactsSection
 	Tables []TableRow // of the database
 	Note   string
+}
+
+// FactsSection is a section of facts under a heading of its own.
+type FactsSection struct {
+	Title, Note string
+	Facts       []Fact
 }
 
 // TableRow is a table of a store's database.

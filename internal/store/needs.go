@@ -19,12 +19,13 @@ const (
 	NeedReauthorisation Need = "needs_reauthorisation" // the merchant has to grant access again
 	NeedRefreshUnknown  Need = "refresh_unknown"       // nobody knows whether a refresh token was used
 	NeedOwner           Need = "owner_invited"         // ready, but its owner has not accepted yet
+	NeedOwnerGone       Need = "owner_gone"            // its organization, or whoever was its admin, is gone at Clerk
 	NeedImport          Need = "import_incomplete"     // its newest import did not come out whole
 )
 
 // TenantNeeds lists every need that tenants can be listed by.
 func TenantNeeds() []Need {
-	return []Need{NeedReauthorisation, NeedRefreshUnknown, NeedOwner, NeedImport}
+	return []Need{NeedReauthorisation, NeedRefreshUnknown, NeedOwner, NeedOwnerGone, NeedImport}
 }
 
 // condition is what a tenant (in the table t) that has the need meets. Counts
@@ -37,6 +38,25 @@ func (n Need) condition() string {
 		return `t.id IN (SELECT id FROM connections WHERE refresh_unknown_at IS NOT NULL AND status = 'refreshing')`
 	case NeedOwner: // by tenants_invited_idx
 		return `t.clerk_owner = 'invited' AND t.status = 'ready'`
+	case NeedOwnerGone: // by the partial indexes of the tombstones, then tenants' own
+		const admin = `EXISTS (
+			SELECT FROM clerk_memberships AS a
+			WHERE a.organization_id = g.clerk_organization_id AND a.deleted_at IS NULL AND a.role = 'org:admin'
+		)`
+		return `t.status NOT IN ('deprovisioning', 'deleted') AND t.id IN (
+			SELECT g.id
+			FROM clerk_organizations AS o JOIN tenants AS g ON g.clerk_organization_id = o.id
+			WHERE o.deleted_at IS NOT NULL
+			UNION ALL
+			SELECT g.id
+			FROM clerk_users AS u JOIN tenants AS g ON g.clerk_owner_id = u.id
+			WHERE u.deleted_at IS NOT NULL AND NOT ` + admin + `
+			UNION ALL
+			SELECT g.id
+			FROM clerk_memberships AS m
+			JOIN tenants AS g ON g.clerk_organization_id = m.organization_id AND g.clerk_owner_id = m.user_id
+			WHERE (m.deleted_at IS NOT NULL OR m.role <> 'org:admin') AND NOT ` + admin + `
+		)`
 	case NeedImport: // by runs_status_idx, then runs_tenant_id_idx
 		return `t.id IN (
 			SELECT r.tenant_id

@@ -193,7 +193,7 @@ func TestQueuesAreRedacted(t *testing.T) {
 		shown[task.ID] = task.Payload
 	}
 	want := map[string]string{
-		ref.TaskID(): `{"id":"` + ref.ID.String() + `","epoch":3}`,
+		ref.TaskID(): `{"v":1,"id":"` + ref.ID.String() + `","epoch":3}`,
 		"foreign":    `{"to":"[redacted]","phone":"[redacted]","token":"[redacted]","n":7}`,
 	}
 	if d := cmp.Diff(want, shown); d != "" {

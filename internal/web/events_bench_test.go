@@ -28,6 +28,7 @@ func BenchmarkEventsPage(b *testing.B) {
 	}
 	d := deskWith(b, dbtest.Redis(b))
 	fillEvents(d, rows)
+	day := func(ago int) string { return time.Now().AddDate(0, 0, -ago).UTC().Format(time.RFC3339) }
 	middle := one[string](d.site, `SELECT id::text FROM events ORDER BY id OFFSET $1 LIMIT 1`, rows/2)
 	for _, way := range []struct{ name, path string }{
 		{"all", "/admin/events"},
@@ -42,6 +43,15 @@ func BenchmarkEventsPage(b *testing.B) {
 		{"beginning", "/admin/events?q=event.1"},
 		{"beginning-of-none", "/admin/events?q=nothing"},
 		{"middle", "/admin/events?cursor=" + cursorAfter(uuid.MustParse(middle))},
+		{"from", "/admin/events?from=" + day(40) + "&to=" + day(30)},
+		{"from-failed", "/admin/events?status=failed&from=" + day(40) + "&to=" + day(30)},
+		{"from-merchant", "/admin/events?merchant=1000000007&from=" + day(40) + "&to=" + day(30)},
+		{"text-merchant", "/admin/events?merchant=1000000007&text=needle"},
+		{"text-merchant-rare", "/admin/events?merchant=1000000007&text=nothing"},
+		{"text-day", "/admin/events?text=needle&from=" + day(40) + "&to=" + day(39)},
+		{"text-month-common", "/admin/events?text=needle&from=" + day(40) + "&to=" + day(10)},
+		{"text-month-rare", "/admin/events?text=nothing&from=" + day(40) + "&to=" + day(10)},
+		{"text-month-name", "/admin/events?text=nothing&event=event.3&from=" + day(40) + "&to=" + day(10)},
 		{"one", "/admin/events/" + middle},
 	} {
 		b.Run(way.name, func(b *testing.B) {
@@ -60,7 +70,8 @@ func BenchmarkEventsPage(b *testing.B) {
 	}
 }
 
-// fillEvents writes that many events of a thousand stores, over ninety days.
+// fillEvents writes that many events of a thousand stores, over ninety days, each
+// with a payload of 200 bytes, of which one in a hundred has a needle.
 func fillEvents(d *desk, rows int) {
 	d.t.Helper()
 	d.exec(`
@@ -85,5 +96,17 @@ func fillEvents(d *desk, rows int) {
 			FROM generate_series(1, $1::integer) AS n
 		) AS e
 		JOIN tenants AS t ON t.merchant = 1000000000 + (e.n::bigint * 7919 % 1000)`, rows)
+	for ago := 91; ago >= 0; ago -= 8 { // each call makes eight days
+		if err := d.s.DB.EnsurePartitions(d.t.Context(), time.Now().AddDate(0, 0, -ago)); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	d.exec(`
+		INSERT INTO event_payloads (event_id, payload, body_length, body_hash)
+		SELECT id, jsonb_build_object('event', event, 'merchant', merchant, 'data', jsonb_build_object(
+		           'id', attempts, 'said', CASE WHEN right(id::text, 2) = '07' THEN 'a needle' ELSE 'hay' END, 'rest', repeat('x', 100))),
+		       200, ''
+		FROM events`)
 	d.exec(`VACUUM ANALYZE events`)
+	d.exec(`ANALYZE event_payloads`)
 }

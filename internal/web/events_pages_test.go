@@ -275,3 +275,52 @@ func eventOf(d *desk, id uuid.UUID) store.Event {
 	}
 	return e
 }
+
+// Times are given in the reader's zone and stand in the address as everybody reads
+// them; a text needs a bound, and where it has none the page says so and leads on.
+func TestEventsPageSearchesTimeAndText(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.event(deskEvent{name: "order.created", status: "applied", merchant: 100, payload: `{"data": {"id": 5521, "name": "نورة"}}`})
+	d.event(deskEvent{name: "order.created", status: "applied", merchant: 100, payload: `{"data": {"id": 4}}`})
+	hour := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+
+	page := d.page(http.StatusOK, "/admin/events?text=5521&from="+hour)
+
+	if rows := page.Find("#events tbody tr"); rows.Length() != 1 || rows.AttrOr("id", "") != "event-"+id.String() {
+		t.Errorf("the text finds %d rows", rows.Length())
+	}
+	if got := words(page.Find(".chips")); !strings.Contains(got, "payload has “5521” ✕") || !strings.Contains(got, "from ") {
+		t.Errorf("chips = %q", got)
+	}
+	if page.Find("body").AttrOr("data-stream", "") != "" {
+		t.Error("a search is made again each second")
+	}
+	if got := page.Find("#text").AttrOr("value", ""); got != "5521" {
+		t.Errorf("the field holds %q", got)
+	}
+	if n := d.page(http.StatusOK, "/admin/events?merchant=100&text=%D9%86%D9%88%D8%B1%D8%A9").Find("#events tbody tr").Length(); n != 1 {
+		t.Errorf("a text within a merchant finds %d rows, want 1", n)
+	}
+	if n := d.page(http.StatusOK, "/admin/events?to="+hour).Find("#events tbody tr").Length(); n != 0 {
+		t.Errorf("%d events are older than an hour", n)
+	}
+	refused := d.page(http.StatusUnprocessableEntity, "/admin/events?text=5521")
+	if got := words(refused.Find("#text-error")); !strings.Contains(got, "one merchant, or within at most 31 days") {
+		t.Errorf("a text without a bound: %q", got)
+	}
+	d.page(http.StatusOK, refused.Find(".empty a").AttrOr("href", ""))
+
+	d.cookie += "; zone=Asia%2FRiyadh"
+	to := d.led("/admin/events?from=2026-01-31T10:00&to=&status=&q=&text=x")
+	if to != "/admin/events?from=2026-01-31T07%3A00%3A00Z&text=x" {
+		t.Errorf("a local time leads to %q", to)
+	}
+	if got := d.page(http.StatusOK, to+"&merchant=100").Find("#from").AttrOr("value", ""); got != "2026-01-31T10:00" {
+		t.Errorf("the field holds %q, want the local time", got)
+	}
+	d.page(http.StatusBadRequest, "/admin/events?from=yesterday")
+	if a := d.send(http.MethodGet, "/admin/events/live?merchant=100&text=x", "", map[string]string{"Cookie": d.cookie}); a.Code != http.StatusUnprocessableEntity {
+		t.Errorf("the stream of a search: %d, want 422", a.Code)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -62,6 +63,8 @@ func TestEvents(t *testing.T) {
 	for query, want := range map[string]int{
 		"merchant=7": 1, "merchant=8": 0, "source=clerk": 1, "event=order.created": 1, "status=failed": 1,
 		"status=received&source=salla": 2, "q=app.": 1, "q=" + p.Data[0].ID.String(): 1,
+		"from=2020-01-01T00:00:00Z": 4, "to=2020-01-01T00:00:00Z": 0, "merchant=7&text=REDACTED": 1,
+		"text=redacted&from=" + time.Now().Add(-time.Hour).UTC().Format(time.RFC3339): 2,
 	} {
 		var found eventPage
 		a := x.api(http.StatusOK, http.MethodGet, "/events?"+query, "")
@@ -72,6 +75,7 @@ func TestEvents(t *testing.T) {
 	}
 	for query, status := range map[string]int{
 		"merchant=x": 400, "cursor=x": 400, "status=great": 422, "source=stripe": 422, "limit=500": 422,
+		"from=today": 400, "text=x": 422, "text=x&from=2020-01-01T00:00:00Z": 422,
 	} {
 		x.api(status, http.MethodGet, "/events?"+query, "")
 	}

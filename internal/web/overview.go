@@ -92,6 +92,7 @@ type snapshot struct {
 	needs        store.Needs
 	workers      []store.Worker
 	salla, clerk store.Provider
+	circuits     []store.Circuit // that are open
 	newest       []store.StoreRow
 	tenants      map[uuid.UUID]store.Tenant
 	steps        map[uuid.UUID][]store.Step
@@ -144,6 +145,9 @@ func (s *Server) lookAtRows(ctx context.Context, sp span, now *snapshot) (err er
 		return err
 	}
 	if now.salla, now.clerk, err = s.DB.Providers(ctx); err != nil {
+		return err
+	}
+	if now.circuits, err = s.DB.OpenCircuits(ctx); err != nil {
 		return err
 	}
 	if now.newest, _, err = s.DB.Stores(ctx, store.StoreFilter{Limit: newestShown}); err != nil {

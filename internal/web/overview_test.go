@@ -78,6 +78,9 @@ func TestOverviewNeeds(t *testing.T) {
 	d.exec(`UPDATE connections SET refresh_unknown_at = now() WHERE id = $1`, unknown)
 	invited := d.store("Invited", 5, "ready")
 	d.exec(`UPDATE tenants SET clerk_owner = 'invited' WHERE id = $1`, invited)
+	gone := d.store("Gone", 6, "ready")
+	d.exec(`UPDATE tenants SET clerk_owner = 'member', clerk_owner_id = 'user_gone' WHERE id = $1`, gone)
+	d.exec(`INSERT INTO clerk_users (id, deleted_at) VALUES ('user_gone', now())`)
 	run := d.ranImport(invited, "initial", "incomplete", time.Hour)
 	stream := d.readStream(run, invited, "orders", "failed", 60, 0, 0, 120)
 	d.importPage(stream, run, invited, 1, 0, "failed", "salla: GET /orders: 500", 0, 0)
@@ -100,6 +103,7 @@ func TestOverviewNeeds(t *testing.T) {
 		"1 other piece of work was given up: the queues say why, and retry it. see /admin/lanes",
 		"1 store's newest import did not come out whole. see /admin/tenants?status=import_incomplete",
 		"1 store is ready, but its owner has not accepted the invitation. see /admin/tenants?status=owner_invited",
+		"1 store has lost its owner or its organization at Clerk: its page says what to do. see /admin/tenants?status=owner_gone",
 		"1 worker is lost: what it had in hand is taken up by others within a minute. see /admin/workers",
 		"No worker runs: deliveries are kept, but nothing is worked on. Start one. see /admin/workers",
 		"Salla gives errors; what needs it is tried again by itself. One of them: salla: GET /carts: 502 bad gateway. ",

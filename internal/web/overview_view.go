@@ -13,7 +13,7 @@ import (
 // overviewView puts a snapshot into words.
 func overviewView(now snapshot, sp span, when func(time.Time) templates.Moment) templates.OverviewView {
 	v := templates.OverviewView{
-		Health: healthFacts(now, when), Needs: needNotices(now), Figures: figureViews(now, sp),
+		Health: healthFacts(now, when), Needs: needNotices(now, when), Figures: figureViews(now, sp),
 	}
 	for _, other := range spans() {
 		v.Spans = append(v.Spans, templates.Chip{
@@ -77,7 +77,8 @@ func healthFacts(now snapshot, when func(time.Time) templates.Moment) []template
 	if now.postgres > slow {
 		postgres.Kind, postgres.Value = templates.Wait, "answers slowly"
 	}
-	return append(facts, redis, postgres, providerFact("Salla", now.salla, when), providerFact("Clerk", now.clerk, when))
+	facts = append(facts, redis, postgres, providerFact("Salla", now.salla, when), providerFact("Clerk", now.clerk, when))
+	return withCircuits(facts, now, when)
 }
 
 // slow is a latency that people should know of.
@@ -138,7 +139,7 @@ func providerFact(name string, p store.Provider, when func(time.Time) templates.
 }
 
 // needNotices are the sentences about what needs an operator, gravest first.
-func needNotices(now snapshot) []templates.Notice {
+func needNotices(now snapshot, when func(time.Time) templates.Moment) []templates.Notice {
 	var list []templates.Notice
 	add := func(n int, kind, one, many, href string) {
 		if n == 0 {
@@ -169,6 +170,9 @@ func needNotices(now snapshot) []templates.Notice {
 		"stores' newest imports did not come out whole.", byNeed(store.NeedImport))
 	add(needs.Tenants[store.NeedOwner], templates.Wait, "store is ready, but its owner has not accepted the invitation.",
 		"stores are ready, but their owners have not accepted the invitation.", byNeed(store.NeedOwner))
+	add(needs.Tenants[store.NeedOwnerGone], templates.Broken,
+		"store has lost its owner or its organization at Clerk: its page says what to do.",
+		"stores have lost their owners or their organizations at Clerk: their pages say what to do.", byNeed(store.NeedOwnerGone))
 	lost, running := 0, 0
 	for _, w := range now.workers {
 		switch w.State {
@@ -186,6 +190,7 @@ func needNotices(now snapshot) []templates.Notice {
 			Href: "/admin/workers", Link: "see",
 		})
 	}
+	list = append(list, circuitNotices(now, when)...)
 	list = append(list, troubleWith("Salla", now.salla)...)
 	list = append(list, troubleWith("Clerk", now.clerk)...)
 	slices.SortStableFunc(list, func(a, b templates.Notice) int { // what is broken comes first

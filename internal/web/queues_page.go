@@ -32,6 +32,8 @@ func (s *Server) laneRoutes(r chi.Router) {
 	r.Post("/lanes/{lane}/resume", s.handle(s.resumeLane))
 	r.Get("/lanes/failed", s.handle(s.failedPage))
 	r.Post("/lanes/failed/retry", s.handle(s.retryFailed))
+	r.Get("/lanes/failed/retry-all", s.handle(s.retryAllForm))
+	r.Post("/lanes/failed/retry-all", s.handle(s.retryAll))
 	r.Get("/workers", s.handle(s.workersPage))
 	r.Get("/workers/live", s.handle(s.workersLive))
 }
@@ -198,7 +200,7 @@ func failedRows(dead store.DeadSummary, at func(time.Time) templates.Moment) (ro
 	case dead.Total == 0:
 		return nil, ""
 	case shown < dead.Total:
-		return rows, templates.Count(shown) + " of " + templates.Count(dead.Total) + " are shown: the newest, by their reasons"
+		return rows, templates.Count(shown) + " of " + templates.Count(dead.Total) + ", by their reasons: the newest 5,000 of each kind are looked at"
 	}
 	return rows, templates.Count(dead.Total) + " in all, by their reasons"
 }

@@ -30,14 +30,16 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if r.ContentLength > limit {
 		return nil, tooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	// What a sender claims to send is believed only so far.
+	body := bytes.NewBuffer(make([]byte, 0, bytes.MinRead+max(0, min(r.ContentLength, 64<<10))))
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge
 	}
 	if err != nil {
 		return nil, malformed("", "the body ended before it was complete")
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // decode reads a JSON object into v and refuses what it does not know. A body
@@ -118,19 +120,10 @@ const (
 
 // paging reads limit and cursor. The cursor is the id of the last one seen.
 func paging(r *http.Request) (limit int, before uuid.UUID, err error) {
-	q := r.URL.Query()
-	limit = defaultLimit
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return 0, uuid.Nil, malformed("limit", "limit must be a whole number")
-		}
-		if n < 1 || n > maxLimit {
-			return 0, uuid.Nil, invalid("limit", fmt.Sprintf("limit must be from 1 to %d", maxLimit))
-		}
-		limit = n
+	if limit, err = queryLimit(r); err != nil {
+		return 0, uuid.Nil, err
 	}
-	if text := q.Get("cursor"); text != "" {
+	if text := r.URL.Query().Get("cursor"); text != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(text)
 		if err != nil {
 			return 0, uuid.Nil, malformed("cursor", "the cursor is not one that a list gave")
@@ -140,6 +133,22 @@ func paging(r *http.Request) (limit int, before uuid.UUID, err error) {
 		}
 	}
 	return limit, before, nil
+}
+
+// queryLimit reads how many rows a page is to have.
+func queryLimit(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return defaultLimit, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, malformed("limit", "limit must be a whole number")
+	}
+	if n < 1 || n > maxLimit {
+		return 0, invalid("limit", fmt.Sprintf("limit must be from 1 to %d", maxLimit))
+	}
+	return n, nil
 }
 
 // cursorAfter is the cursor that goes on after the last one shown.

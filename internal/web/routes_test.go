@@ -85,8 +85,6 @@ func TestAddressesWithoutARoute(t *testing.T) {
 		{http.MethodGet, "/api/v1/tenant", http.StatusNotFound, ""},
 		{http.MethodGet, "/api/v1", http.StatusNotFound, ""},
 		{http.MethodGet, "/api", http.StatusNotFound, ""},
-		{http.MethodGet, "/salla/install", http.StatusNotFound, ""},
-		{http.MethodGet, "/salla/callback?code=x&state=y", http.StatusNotFound, ""},
 		{http.MethodGet, "/", http.StatusNotFound, ""},
 		{http.MethodGet, "/api/admin/v1/nothing", http.StatusNotFound, ""},
 		{http.MethodGet, "/webhooks/salla", http.StatusMethodNotAllowed, "POST"},

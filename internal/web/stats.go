@@ -16,6 +16,8 @@ type Stats struct {
 	Events  map[string]int64 `json:"events"`
 	Lanes   []Lane           `json:"lanes"` // empty while Redis does not answer
 	Imports map[string]int64 `json:"imports"`
+
+	Circuits []Circuit `json:"circuits"` // what does not answer, at most 200
 }
 
 // Lane is how one lane of tasks stands.
@@ -76,6 +78,9 @@ func ReadStats(ctx context.Context, db *store.DB) (Stats, error) {
 		return Stats{}, err
 	}
 	if s.Imports, err = db.RunStats(ctx); err != nil {
+		return Stats{}, err
+	}
+	if s.Circuits, err = ReadCircuits(ctx, db); err != nil {
 		return Stats{}, err
 	}
 	return s, nil

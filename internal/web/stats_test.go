@@ -20,7 +20,7 @@ func TestStats(t *testing.T) {
 	want := `{"tenants":{"deleted":0,"deprovisioning":0,"failed":0,"pending":0,"provisioning":1,"ready":0,"suspended":1},` +
 		`"events":{"applied":0,"failed":0,"ignored":0,"received":1,"waiting":0},` +
 		`"lanes":[{"lane":"imports","pending":3,"active":2,"retry":1,"archived":4,"oldest_seconds":1.5}],` +
-		`"imports":{"cancelled":0,"complete":0,"failed":0,"incomplete":1,"paused":0,"pending":0,"running":0,"waiting":0}}` + "\n"
+		`"imports":{"cancelled":0,"complete":0,"failed":0,"incomplete":1,"paused":0,"pending":0,"running":0,"waiting":0},"circuits":[]}` + "\n"
 	if string(a.Body) != want {
 		t.Errorf("stats = %s, want %s", a.Body, want)
 	}

@@ -169,6 +169,12 @@ func (s *Server) wholeOf(ctx context.Context, t store.Tenant) (x whole, err erro
 	if x.runs, err = s.DB.Runs(ctx, t.ID); err != nil {
 		return x, err
 	}
+	if x.ownerGone, err = s.DB.HasNeed(ctx, t.ID, store.NeedOwnerGone); err != nil {
+		return x, err
+	}
+	if x.circuit, err = s.storeCircuit(ctx, t.Merchant); err != nil {
+		return x, err
+	}
 	x.counts, err = s.DB.StoreCounts(ctx, t.ID)
 	return x, err
 }
@@ -235,13 +241,19 @@ func (s *Server) connectionPage(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, templates.TenantFacts(s.frame(r, x.tenant.Name+": connection", "tenants"), v))
 }
 
-// databasePage is the page of a tenant's database.
+// databasePage is the page of a tenant's database and of its identity at Clerk.
 func (s *Server) databasePage(w http.ResponseWriter, r *http.Request) error {
 	x, err := s.wholeAt(r)
 	if err != nil {
 		return err
 	}
-	v := templates.TenantFactsView{Head: x.head("database", moments(r)), Title: "Database", Facts: databaseFacts(x.tenant)}
+	at := moments(r)
+	v := templates.TenantFactsView{Head: x.head("database", at), Title: "Database", Facts: databaseFacts(x.tenant)}
+	identity, err := s.identitySection(r.Context(), x.tenant, at)
+	if err != nil {
+		return err
+	}
+	v.More = append(v.More, identity)
 	err = s.lookInto(r.Context(), x.tenant, func(ctx context.Context, db *tenantdb.DB) error {
 		whole, tables, err := db.Sizes(ctx)
 		if err != nil {

@@ -15,7 +15,7 @@ func (x whole) head(tab string, at func(time.Time) templates.Moment) templates.T
 	t, path := x.tenant, tenantHref(x.tenant.ID)
 	h := templates.TenantHead{
 		Name: t.Name, Domain: t.Words().Domain, Merchant: number(t.Merchant), ID: t.ID.String(),
-		SinceWords: "installed", Since: at(t.CreatedAt), Line: x.line(), Why: x.why(), More: x.more(path), Acts: x.acts(path),
+		SinceWords: "installed", Since: at(t.CreatedAt), Line: x.line(), Why: x.why(), More: append(x.circuitNotice(at), x.more(path)...), Acts: x.acts(path),
 	}
 	if t.ByHand {
 		h.SinceWords = "registered by hand"
@@ -380,7 +380,5 @@ func databaseFacts(t store.Tenant) []templates.Fact {
 	if t.ModelVersion != nil {
 		facts = append(facts, templates.Fact{Label: "Model version", Value: fmt.Sprint(*t.ModelVersion)})
 	}
-	return append(facts,
-		templates.Fact{Label: "Clerk organization", Value: text(t.ClerkOrganizationID), Mono: true, Copy: true},
-		templates.Fact{Label: "Owner", Value: joined(text(t.ClerkOwner), text(t.ClerkOwnerID))})
+	return facts
 }

@@ -172,7 +172,7 @@ func tenantChips(q tenantsQuery, stats map[string]int, needing int) []chip {
 	}
 	// The lists that the overview leads to have no chip of their own until one is looked at.
 	for need, label := range map[store.Need]string{
-		store.NeedRefreshUnknown: "refresh unknown", store.NeedOwner: "owner invited", store.NeedImport: "import not whole",
+		store.NeedRefreshUnknown: "refresh unknown", store.NeedOwner: "owner invited", store.NeedOwnerGone: "owner gone", store.NeedImport: "import not whole",
 	} {
 		if q.Need == need {
 			list = append(list, chip{string(need), label, "", templates.Wait})

@@ -59,6 +59,9 @@ func TestTenantsFiltersCountAndAgree(t *testing.T) {
 	d.exec(`UPDATE connections SET refresh_unknown_at = now() WHERE id = $1`, unknown)
 	invited := d.store("Invited", 202, "ready")
 	d.exec(`UPDATE tenants SET clerk_owner = 'invited' WHERE id = $1`, invited)
+	gone := d.store("Gone", 205, "ready")
+	d.exec(`UPDATE tenants SET clerk_organization_id = 'org_gone' WHERE id = $1`, gone)
+	d.exec(`INSERT INTO clerk_organizations (id, deleted_at) VALUES ('org_gone', now())`)
 	partly := d.store("Partly", 203, "ready")
 	d.ranImport(partly, "initial", "incomplete", time.Hour)
 	mended := d.store("Mended", 204, "ready")
@@ -76,12 +79,12 @@ func TestTenantsFiltersCountAndAgree(t *testing.T) {
 			t.Errorf("%s: %d rows at %s", label, rows, href)
 		}
 	})
-	want := []string{"all 13", "ready 8", "provisioning 1", "failed 2", "suspended 1", "needs re-authorisation 1", "pending 1"}
+	want := []string{"all 14", "ready 9", "provisioning 1", "failed 2", "suspended 1", "needs re-authorisation 1", "pending 1"}
 	if diff := cmp.Diff(want, labels); diff != "" {
 		t.Errorf("chips (-want +got):\n%s", diff)
 	}
 	for status, name := range map[string]string{
-		"needs_reauthorisation": "Parked", "refresh_unknown": "Unknown", "owner_invited": "Invited", "import_incomplete": "Partly",
+		"needs_reauthorisation": "Parked", "refresh_unknown": "Unknown", "owner_invited": "Invited", "owner_gone": "Gone", "import_incomplete": "Partly",
 	} {
 		doc := d.page(http.StatusOK, "/admin/tenants?status="+status)
 		if got := words(doc.Find("#tenants tbody a.row")); got != name {

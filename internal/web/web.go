@@ -48,6 +48,9 @@ type Server struct {
 	Asynqmon       *Asynqmon        // at /admin/queues; nil: the address says that there is none
 	Stopping       <-chan struct{}  // closed when the process begins to stop: event streams end; nil: they don't know
 
+	// Install completes Salla's authorization-code flow; nil: its addresses lead nowhere.
+	Install Installer
+
 	// OpenTenant opens a tenant's database as the tenant's own role, for the
 	// console's pages of records; nil: those pages say that there is none.
 	OpenTenant func(ctx context.Context, tenantID uuid.UUID) (*tenantdb.DB, error)
@@ -73,6 +76,7 @@ func (s *Server) Handler() http.Handler {
 
 	r.Post("/webhooks/salla", s.handle(s.receiveSalla))
 	r.Post("/webhooks/clerk", s.handle(s.receiveClerk))
+	s.sallaRoutes(r)
 
 	r.Route("/api/admin/v1", func(r chi.Router) {
 		r.Use(s.withAdminKey, withTimeout(apiTimeout))
@@ -87,6 +91,9 @@ func (s *Server) Handler() http.Handler {
 		r.Get("/events", s.handle(s.listEvents))
 		r.Get("/events/{id}", s.handle(s.showEvent))
 		r.Post("/events/{id}/replay", s.handle(s.replayEvent))
+		r.Get("/dead-letters", s.handle(s.listDead))
+		r.Post("/dead-letters/retry", s.handle(s.retryDeadLetters))
+		r.Post("/dead-letters/{task}/{id}/retry", s.handle(s.retryDeadLetter))
 		r.Get("/stats", s.handle(s.showStats))
 	})
 
