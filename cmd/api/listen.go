@@ -19,8 +19,8 @@ import (
 	"github.com/wosool/wosool/internal/web"
 )
 
-// newInbox makes what verifies deliveries and commits them.
-func newInbox(cfg config.Config, db *store.DB) (*events.Inbox, error) {
+// newInbox makes what verifies deliveries and commits or spools them.
+func newInbox(cfg config.Config, db *store.DB, log *slog.Logger) (*events.Inbox, error) {
 	keys, err := vault.OpenKeys(cfg.SecretKeyset.Reveal())
 	if err != nil {
 		return nil, &config.Error{Problems: []string{
@@ -33,8 +33,12 @@ func newInbox(cfg config.Config, db *store.DB) (*events.Inbox, error) {
 			"CLERK_WEBHOOK_SECRET is not valid: it should be whsec_ and the base64 of at least 24 bytes",
 		}}
 	}
+	spool, err := openSpool(cfg, keys, log)
+	if err != nil {
+		return nil, err
+	}
 	return &events.Inbox{
-		DB: db, Keys: keys, Strategy: cfg.SallaWebhookStrategy, Secrets: reveal(cfg.SallaWebhookSecrets),
+		DB: db, Keys: keys, Spool: spool, Strategy: cfg.SallaWebhookStrategy, Secrets: reveal(cfg.SallaWebhookSecrets),
 		Clerk: func(header http.Header, body []byte) error { return verifier.Verify(header, body, time.Now()) },
 	}, nil
 }
@@ -67,6 +71,10 @@ func listen(ctx context.Context, cfg config.Config, s *web.Server, log *slog.Log
 			return unlessStopped(ctx, err)
 		}
 		awaitFirstOperator(ctx, cfg, s, log)
+		return nil
+	})
+	g.Go(func() error {
+		s.DrainSpool(ctx)
 		return nil
 	})
 	g.Go(func() error {

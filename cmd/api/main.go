@@ -46,6 +46,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 		return 2
 	}
 	log := telemetry.NewLogger(stderr, cfg.LogLevel, cfg.LogFormat, "api")
+	telemetry.TakeStandardLog(log)
 	err = serve(ctx, cfg, log)
 	switch {
 	case config.IsError(err):
@@ -76,7 +77,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		return err
 	}
 	db := store.New(pool)
-	inbox, err := newInbox(cfg, db)
+	inbox, err := newInbox(cfg, db, log)
 	if err != nil {
 		return err
 	}
@@ -89,15 +90,19 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("open Redis: %w", err)
 	}
+	metrics := telemetry.NewRegistry()
+	metrics.MustRegister(spoolMetrics(inbox.Spool)...)
+	db.ObserveCommits(telemetry.NewCommits(metrics).Observe)
 	asynqmon := web.NewAsynqmon(redisOptions)
 	defer func() { _ = asynqmon.Close() }()
 	s := &web.Server{
 		DB:             db,
 		Inbox:          inbox,
+		Install:        newInstaller(cfg, inbox, metrics),
 		Queue:          tasks.NewEnqueuer(rdb),
 		PingRedis:      func(ctx context.Context) error { return rdb.Ping(ctx).Err() },
 		Schema:         schema,
-		Metrics:        telemetry.NewRegistry(),
+		Metrics:        metrics,
 		Log:            log,
 		AdminKey:       cfg.AdminAPIKey.Reveal(),
 		TrustedProxies: cfg.TrustedProxies,

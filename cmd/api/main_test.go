@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -151,6 +153,30 @@ func TestStartsBeforePostgres(t *testing.T) {
 	}
 }
 
+// What PostgreSQL does not take has to go somewhere: a folder that cannot be written is
+// a mistake in the settings, as a Clerk secret that anybody could guess is.
+func TestSettingsThatAreFoundWrongAtTheStart(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"SPOOL_DIR":            filepath.Join(file, "spool"),
+		"CLERK_WEBHOOK_SECRET": "whsec_c2hvcnQtYnV0LXNlY3JldA==", // 16 bytes
+	} {
+		env := settings(t, "postgres://127.0.0.1:1/none")
+		env[name] = value
+		var stderr bytes.Buffer
+
+		code := run(t.Context(), nil, func(name string) string { return env[name] }, &stderr)
+
+		if code != 2 || !strings.Contains(stderr.String(), name+" is not valid") || strings.Contains(stderr.String(), value) {
+			t.Errorf("%s: exit %d, %q; want 2, naming the setting and not its value", name, code, stderr.String())
+		}
+	}
+}
+
 // process is an api that runs in this one.
 type process struct {
 	cancel context.CancelFunc
@@ -218,7 +244,7 @@ func settings(t *testing.T, database string) map[string]string {
 		"SALLA_CLIENT_ID": "id", "SALLA_CLIENT_SECRET": "secret", "SALLA_WEBHOOK_SECRET": "salla-secret",
 		"CLERK_SECRET_KEY": "sk_test_1", "CLERK_WEBHOOK_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
 		"CLERK_ISSUER": "https://clerk.example", "ADMIN_API_KEY": "an-operators-key-of-tests",
-		"HTTP_ADDR": "127.0.0.1:0", "SHUTDOWN_GRACE": "5s",
+		"HTTP_ADDR": "127.0.0.1:0", "SHUTDOWN_GRACE": "5s", "SPOOL_DIR": t.TempDir(),
 	}
 }
 

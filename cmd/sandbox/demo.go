@@ -26,11 +26,12 @@ type demoCmd struct {
 	Rate    string `help:"Rate limits: off (announced, never met) or documented (by plan)." enum:"off,documented" default:"off"`
 	Seed    uint64 `help:"Decides every store's documents." default:"7"`
 	Workers int    `help:"Worker processes." default:"2"`
+	Divide  int    `help:"Divides how much the stores hold: 10 makes a tenth." default:"1"`
 }
 
-// demoStores are the three stores of the demo.
-func demoStores() []sandbox.StoreSpec {
-	return []sandbox.StoreSpec{
+// stores are the three stores of the demo.
+func (c *demoCmd) stores() []sandbox.StoreSpec {
+	all := []sandbox.StoreSpec{
 		{
 			Merchant: 1305146701, Name: "متجر الورد", Email: "owner@ward.example", Plan: "plus", Currency: "SAR",
 			Products: 50, Orders: 200, Customers: 80, Carts: 10,
@@ -44,6 +45,12 @@ func demoStores() []sandbox.StoreSpec {
 			Products: 2000, Orders: 10000, Customers: 6000, Carts: 300,
 		},
 	}
+	by := max(c.Divide, 1)
+	for i := range all {
+		all[i].Products, all[i].Orders = all[i].Products/by, all[i].Orders/by
+		all[i].Customers, all[i].Carts = all[i].Customers/by, all[i].Carts/by
+	}
+	return all
 }
 
 // Run starts everything, installs the stores, shows how they fill, and ends with
@@ -120,9 +127,9 @@ func (d *demo) up(ctx, serveCtx context.Context, serving *sync.WaitGroup) error 
 		"SALLA_API_URL="+d.sandbox.SallaURL(base), "SALLA_ACCOUNTS_URL="+d.sandbox.AccountsURL(base),
 		"CLERK_SECRET_KEY="+cfg.ClerkKey, "CLERK_WEBHOOK_SECRET="+cfg.ClerkWebhookSecret,
 		"CLERK_ISSUER="+d.sandbox.Issuer(), "CLERK_API_URL="+d.sandbox.ClerkURL(base), "CLERK_JWKS_URL="+d.sandbox.JWKSURL(base),
-		"ADMIN_API_KEY="+key, "ADMIN_EMAIL="+d.console.email, "ADMIN_PASSWORD="+d.console.password,
+		"SPOOL_DIR="+filepath.Join(d.fleet.folder, "spool"), "ADMIN_API_KEY="+key, "ADMIN_EMAIL="+d.console.email, "ADMIN_PASSWORD="+d.console.password,
 	)
-	for _, spec := range demoStores() {
+	for _, spec := range d.options.stores() {
 		d.sandbox.AddStore(spec)
 	}
 	if _, err := d.fleet.once(ctx, "wosool", "migrate"); err != nil {
@@ -147,8 +154,8 @@ func (d *demo) up(ctx, serveCtx context.Context, serving *sync.WaitGroup) error 
 func (d *demo) drive(ctx context.Context) error {
 	begun := time.Now()
 	var installs sync.WaitGroup
-	failed := make(chan error, len(demoStores()))
-	for _, spec := range demoStores() {
+	failed := make(chan error, len(d.options.stores()))
+	for _, spec := range d.options.stores() {
 		installs.Go(func() {
 			if err := d.sandbox.Install(ctx, spec.Merchant); err != nil {
 				failed <- fmt.Errorf("install %d: %w", spec.Merchant, err)

@@ -55,8 +55,8 @@ func (w watched) lists() map[string]streamView {
 
 // watch shows how the stores fill until every list is read.
 func (d *demo) watch(ctx context.Context, begun time.Time) ([]watched, error) {
-	stores := make([]watched, 0, len(demoStores()))
-	for _, spec := range demoStores() {
+	stores := make([]watched, 0, len(d.options.stores()))
+	for _, spec := range d.options.stores() {
 		stores = append(stores, watched{spec: spec})
 	}
 	tick := time.NewTicker(250 * time.Millisecond)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/hibiken/asynq"
 	asynqmetrics "github.com/hibiken/asynq/x/metrics"
@@ -15,6 +14,7 @@ import (
 	"github.com/wosool/wosool/internal/access"
 	"github.com/wosool/wosool/internal/blueprint"
 	"github.com/wosool/wosool/internal/budget"
+	"github.com/wosool/wosool/internal/circuit"
 	"github.com/wosool/wosool/internal/clerk"
 	"github.com/wosool/wosool/internal/config"
 	"github.com/wosool/wosool/internal/events"
@@ -28,9 +28,6 @@ import (
 	"github.com/wosool/wosool/internal/vault"
 	"github.com/wosool/wosool/internal/worker"
 )
-
-// providerTimeout bounds one call to an outside system.
-const providerTimeout = 20 * time.Second
 
 // assemble fills the worker: what each kind of task needs to be done. The
 // caller calls closeWorker when it has stopped.
@@ -46,12 +43,18 @@ func assemble(
 		return nil, nil, &config.Error{Problems: []string{fmt.Sprintf("SECRET_KEYSET is not valid: %v", err)}}
 	}
 	clients := telemetry.NewClients(registry)
+	circuits := newCircuits(db, cfg, log)
+	if err := circuits.Register(registry); err != nil {
+		return nil, nil, fmt.Errorf("register the circuits' metrics: %w", err)
+	}
+	oauth := &salla.OAuth{
+		AccountsURL: cfg.SallaAccountsURL, ClientID: cfg.SallaClientID, ClientSecret: cfg.SallaClientSecret.Reveal(),
+		HTTP: clients.NewOnce("salla-accounts", cfg.RefreshDeadline),
+	}
+	accounts := circuits.Accounts(oauth.Ping)
+	oauth.Guard = accounts.Guard
 	grants := &vault.Vault{
-		DB: db, Keys: keys, Log: log, CallTimeout: cfg.RefreshDeadline, Enqueue: ring,
-		OAuth: &salla.OAuth{
-			AccountsURL: cfg.SallaAccountsURL, ClientID: cfg.SallaClientID, ClientSecret: cfg.SallaClientSecret.Reveal(),
-			HTTP: clients.NewOnce("salla-accounts", cfg.RefreshDeadline),
-		},
+		DB: db, Keys: keys, Log: log, CallTimeout: cfg.RefreshDeadline, Enqueue: ring, OAuth: oauth, Ready: accounts.Ready,
 	}
 	urls := make([]string, len(cfg.TenantDatabaseURLs))
 	for i, u := range cfg.TenantDatabaseURLs {
@@ -64,7 +67,7 @@ func assemble(
 	pools := tenantdb.NewPools(servers, cfg.TenantConnections, log)
 	reach := &access.Access{
 		DB: db, Vault: grants, Keys: keys, Budget: budget.New(rdb), Pools: pools,
-		APIURL: cfg.SallaAPIURL, HTTP: clients.New("salla", providerTimeout),
+		APIURL: cfg.SallaAPIURL, HTTP: clients.New("salla", cfg.CallDeadline), Circuits: circuits,
 	}
 	importer := &imports.Importer{DB: db, Access: reach, Open: reach.Open, Log: log}
 	applier := &events.Applier{
@@ -78,7 +81,8 @@ func assemble(
 	provisioner := &provision.Provisioner{
 		DB: db, Access: reach, Servers: servers, Keys: keys, Log: log,
 		Clerk: &clerk.Client{
-			BaseURL: cfg.ClerkAPIURL, Key: cfg.ClerkSecretKey.Reveal(), HTTP: clients.New("clerk", providerTimeout),
+			BaseURL: cfg.ClerkAPIURL, Key: cfg.ClerkSecretKey.Reveal(), HTTP: clients.New("clerk", cfg.CallDeadline),
+			Guard: circuits.Clerk().Guard,
 		},
 		PublicURL: cfg.PublicURL, Strategy: cfg.SallaWebhookStrategy, Secret: cfg.SallaWebhookSecrets[0].Reveal(),
 	}
@@ -110,4 +114,13 @@ func assemble(
 		}
 		pools.Close()
 	}, nil
+}
+
+// newCircuits makes the circuits before what is outside. A probe may take as long
+// as any call, and some more.
+func newCircuits(db *store.DB, cfg config.Config, log *slog.Logger) *circuit.Circuits {
+	return circuit.New(db, circuit.Settings{
+		Pause: cfg.CircuitPause, MaxPause: cfg.CircuitMaxPause, MaxRetryAfter: cfg.CircuitAfter,
+		Probe: max(cfg.CallDeadline, cfg.RefreshDeadline) * 3 / 2,
+	}, log)
 }

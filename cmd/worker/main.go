@@ -47,6 +47,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 		return 2
 	}
 	log := telemetry.NewLogger(stderr, cfg.LogLevel, cfg.LogFormat, "worker")
+	telemetry.TakeStandardLog(log)
 	if err := work(ctx, cfg, log); err != nil {
 		if config.IsError(err) {
 			fmt.Fprintln(stderr, "worker:", err)

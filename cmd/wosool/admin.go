@@ -13,7 +13,6 @@ import (
 	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/telemetry"
 	"github.com/wosool/wosool/internal/tenantdb"
-	"github.com/wosool/wosool/internal/vault"
 	"github.com/wosool/wosool/internal/web"
 	"github.com/wosool/wosool/migrations"
 )
@@ -78,19 +77,6 @@ func (a *app) servers(ctx context.Context, cfg config.Config) (*tenantdb.Servers
 	return tenantdb.NewServers(ctx, urls, a.log(cfg))
 }
 
-type keysetNewCmd struct{}
-
-// Run prints a keyset. It needs no settings: this is the first command of all.
-func (keysetNewCmd) Run(a *app) error {
-	keyset, err := vault.NewKeyset()
-	if err != nil {
-		return err
-	}
-	return a.print(struct {
-		Keyset string `json:"keyset"`
-	}{keyset}, func(w io.Writer) { fmt.Fprintln(w, keyset) })
-}
-
 type healthCmd struct{}
 
 // Run asks what the api asks for /readyz; it fails where that is down.
@@ -115,12 +101,22 @@ func (healthCmd) Run(ctx context.Context, a *app) error {
 	if queue != nil {
 		s.PingRedis = func(ctx context.Context) error { return a.redis.Ping(ctx).Err() }
 	}
-	h := s.Health(ctx)
+	h := struct {
+		telemetry.Readiness
+
+		Circuits []web.Circuit `json:"circuits"`
+	}{Readiness: s.Health(ctx), Circuits: []web.Circuit{}}
+	if h.Checks.Schema == "ok" {
+		if h.Circuits, err = web.ReadCircuits(ctx, db); err != nil {
+			return err
+		}
+	}
 	if err := a.print(h, func(w io.Writer) {
 		row(w, "status", h.Status)
 		row(w, "postgres", h.Checks.Postgres)
 		row(w, "schema", h.Checks.Schema)
 		row(w, "redis", h.Checks.Redis)
+		circuits(w, h.Circuits)
 	}); err != nil {
 		return err
 	}
@@ -163,7 +159,18 @@ func (statsCmd) Run(ctx context.Context, a *app) error {
 		for _, l := range s.Lanes {
 			row(w, l.Lane, l.Pending, l.Active, l.Retry, l.Archived, l.OldestSeconds)
 		}
+		circuits(w, s.Circuits)
 	})
+}
+
+// circuits prints what does not answer.
+func circuits(w io.Writer, open []web.Circuit) {
+	if len(open) > 0 {
+		row(w, "DOES NOT ANSWER", "SINCE", "REASON", "NEXT PROBE")
+	}
+	for _, c := range open {
+		row(w, c.Name, c.Since, c.Reason, c.NextProbe)
+	}
 }
 
 func counts(w io.Writer, title string, by map[string]int64) {

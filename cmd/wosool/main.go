@@ -30,7 +30,10 @@ type grammar struct {
 
 	Migrate migrateCmd `cmd:"" help:"Bring the control database to this build's version and fence it off from tenants."`
 	Keyset  struct {
-		New keysetNewCmd `cmd:"" help:"Print a new keyset for SECRET_KEYSET."`
+		New    keysetNewCmd    `cmd:"" help:"Print a new keyset for SECRET_KEYSET."`
+		Add    keysetAddCmd    `cmd:"" help:"Rotate, first: print the keyset with one more key, which opens but does not seal yet."`
+		Reseal keysetResealCmd `cmd:"" help:"Rotate, second: seal everything with the newest key, and print the keyset in which it seals."`
+		Drop   keysetDropCmd   `cmd:"" help:"Rotate, third: print the keyset without the old keys, once nothing is sealed by one."`
 	} `cmd:"" help:"The keys that seal secrets."`
 	Operator struct {
 		Add           operatorAddCmd     `cmd:"" help:"Let somebody sign in to the console."`
@@ -62,6 +65,10 @@ type grammar struct {
 		Show   eventsShowCmd   `cmd:"" help:"Show an event with its headers and redacted payload."`
 		Replay eventsReplayCmd `cmd:"" help:"Apply an event again."`
 	} `cmd:"" help:"Webhook events."`
+	Dead struct {
+		List  deadListCmd  `cmd:"" help:"List work that was given up, newest first, with the reason."`
+		Retry deadRetryCmd `cmd:"" help:"Begin work that was given up again, with no attempts spent."`
+	} `cmd:"" help:"Dead letters: work that was given up after its attempts."`
 	Health  healthCmd  `cmd:"" help:"Ask whether PostgreSQL, its schema and Redis are there."`
 	Stats   statsCmd   `cmd:"" help:"Count tenants, events and imports, and show the lanes."`
 	Version versionCmd `cmd:"" help:"Print the version of this build."`

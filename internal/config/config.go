@@ -73,6 +73,7 @@ type Config struct {
 	WorkerLanes       []string
 	TenantConnections int
 	EventRetention    time.Duration
+	SpoolDir          string // "": a standard folder
 
 	AdminEmail     string
 	AdminPassword  Secret
@@ -100,6 +101,10 @@ type Intervals struct {
 	TaskCheck       time.Duration // between two looks at an empty lane
 	DelayedCheck    time.Duration // between two looks at scheduled tasks
 	RefreshDeadline time.Duration // how long one refresh call may take
+	CallDeadline    time.Duration // how long any other call to Salla or Clerk may take
+	CircuitPause    time.Duration // from the opening of a circuit to its first probe
+	CircuitMaxPause time.Duration // the longest pause between two probes
+	CircuitAfter    time.Duration // the longest Retry-After of an outage that is believed
 }
 
 // Error is every setting that is missing or wrong, in one message.
@@ -166,13 +171,23 @@ func Load(p Process, getenv func(string) string) (Config, error) {
 			TaskCheck:       r.duration("TASK_CHECK_INTERVAL", 200*time.Millisecond),
 			DelayedCheck:    r.duration("DELAYED_CHECK_INTERVAL", time.Second),
 			RefreshDeadline: r.duration("REFRESH_DEADLINE", 30*time.Second),
+			CallDeadline:    r.duration("CALL_DEADLINE", 20*time.Second),
+			CircuitPause:    r.duration("CIRCUIT_PAUSE", 5*time.Second),
+			CircuitMaxPause: r.duration("CIRCUIT_MAX_PAUSE", 2*time.Minute),
+			CircuitAfter:    r.duration("CIRCUIT_MAX_RETRY_AFTER", 15*time.Minute),
 		},
 	}
 	c.HTTPAddr = r.addr("HTTP_ADDR", standardAddr(p))
+	if p == API {
+		c.SpoolDir = r.text("SPOOL_DIR", false, "", "")
+	}
 	c.ClerkJWKSURL = r.url("CLERK_JWKS_URL", strings.TrimSuffix(c.ClerkIssuer, "/")+"/.well-known/jwks.json")
 	c.TenantDatabaseURLs = r.tenantURLs("TENANT_DATABASE_URLS", c.DatabaseURL)
 	if c.LeaseRenew >= c.Lease {
 		r.wrong("LEASE_RENEW_INTERVAL", "shorter than LEASE_DURATION")
+	}
+	if c.CircuitMaxPause < c.CircuitPause {
+		r.wrong("CIRCUIT_MAX_PAUSE", "at least CIRCUIT_PAUSE")
 	}
 	if c.LeaderRenew >= c.LeaderLease {
 		r.wrong("LEADER_RENEW_INTERVAL", "shorter than LEADER_LEASE")

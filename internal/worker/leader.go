@@ -112,6 +112,9 @@ func (w *Worker) prune(ctx context.Context) error {
 	if err := w.DB.EnsurePartitions(ctx, time.Now()); err != nil {
 		return err
 	}
+	if err := w.DB.PruneInstalls(ctx); err != nil {
+		return err
+	}
 	return w.DB.DropExpired(ctx, w.Retention)
 }
 
