@@ -37,6 +37,7 @@ func (s *Server) controlRoutes() http.Handler {
 	r.Delete("/faults/{id}", s.control(s.controlClearFault))
 
 	r.Get("/stats", s.control(func(*http.Request) (any, error) { return s.Stats(), nil }))
+	r.Get("/private", s.control(s.controlPrivate))
 	r.Get("/deliveries", s.control(s.controlDeliveries))
 	r.Post("/deliveries/{id}/redeliver", s.control(s.controlRedeliver))
 	r.Post("/deliveries/raw", s.control(s.controlRaw))

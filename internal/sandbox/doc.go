@@ -47,6 +47,7 @@
 //	GET    /faults, POST /faults                rules in force; adds a FaultRule
 //	DELETE /faults, DELETE /faults/{id}         ends all, or one
 //	GET    /stats                               Stats
+//	GET    /private                             Private: what no log may hold
 //	GET    /deliveries?merchant=&event=         what was delivered, with every attempt
 //	POST   /deliveries/{id}/redeliver           the same bytes once more; answers the status
 //	POST   /deliveries/raw                      a RawDelivery; answers the status

@@ -46,6 +46,8 @@ const (
 	EffectError200 = "error_200"
 	// EffectTruncate does what is asked and answers half of the body.
 	EffectTruncate = "truncate"
+	// EffectTwice does what is asked twice and sends both answers.
+	EffectTwice = "twice"
 	// EffectExpireToken expires the access tokens of the caller's merchant first.
 	EffectExpireToken = "expire_token"
 	// EffectDuplicate delivers 1+Times copies at once.
@@ -160,7 +162,7 @@ func (s *Server) Fault(rule FaultRule) (int64, error) {
 func (r *FaultRule) check() error {
 	switch r.Effect {
 	case EffectLatency, EffectDrop, EffectTimeoutAfter, EffectDropAfter, EffectEmpty, EffectError200,
-		EffectTruncate, EffectExpireToken, EffectDuplicate, EffectReorder, EffectLose, EffectBadSignature:
+		EffectTruncate, EffectTwice, EffectExpireToken, EffectDuplicate, EffectReorder, EffectLose, EffectBadSignature:
 	case EffectStatus:
 		if r.Status < 100 || r.Status > 599 {
 			return fmt.Errorf("fault rule: effect status needs a status")

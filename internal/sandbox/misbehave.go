@@ -18,6 +18,15 @@ func (s *Server) guard(system string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := &witness{ResponseWriter: w}
 		defer func() { s.stats.call(system, r.Method, r.URL.Path, seen.status) }()
+		if system == systemAccounts && r.Method == http.MethodPost {
+			token := sendsRefresh(r)
+			s.grants.sent(token)
+			defer func() {
+				if seen.status == http.StatusTooManyRequests {
+					s.grants.unsent(token)
+				}
+			}()
+		}
 		if s.faults.any() {
 			if rule, ok := s.faults.take(s.probe(system, r)); ok {
 				s.misbehave(seen, r, system, rule, next)
@@ -34,6 +43,9 @@ type witness struct {
 
 	status int
 }
+
+// Unwrap lets a fault take the connection over.
+func (w *witness) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *witness) WriteHeader(status int) {
 	w.status = status
@@ -88,6 +100,8 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, system string
 		next.ServeHTTP(c, r)
 		c.body = c.body[:len(c.body)/2]
 		c.replay(w)
+	case EffectTwice:
+		twice(w, r, next)
 	case EffectMalform:
 		c := newCapture()
 		next.ServeHTTP(c, r)

@@ -46,6 +46,7 @@ type accessToken struct {
 type refreshToken struct {
 	*grant
 	used bool
+	sent int // how often it came, but for requests answered 429
 }
 
 // authorizationCode is a consent on its way back to the app.
@@ -73,6 +74,8 @@ type grants struct {
 
 	refreshes int // answered with new tokens
 	reuses    int // detected
+	resent    int // came again
+	pruned    time.Time
 }
 
 func newGrants() *grants {
@@ -199,11 +202,12 @@ func (g *grants) expire(merchant int64, now time.Time) int {
 	return n
 }
 
-// counts returns how many refreshes were answered and how many reuses seen.
-func (g *grants) counts() (refreshes, reuses int) {
+// counts returns how many refreshes were answered, how many reuses seen, and how
+// often a refresh token came again.
+func (g *grants) counts() (refreshes, reuses, resent int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.refreshes, g.reuses
+	return g.refreshes, g.reuses, g.resent
 }
 
 // prune forgets access tokens that are long over, so that a long soak does not
@@ -211,6 +215,10 @@ func (g *grants) counts() (refreshes, reuses int) {
 func (g *grants) prune(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if now.Sub(g.pruned) < time.Minute {
+		return
+	}
+	g.pruned = now
 	maps.DeleteFunc(g.access, func(_ string, t *accessToken) bool { return now.Sub(t.expires) > time.Hour })
 }
 

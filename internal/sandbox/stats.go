@@ -16,6 +16,9 @@ type Stats struct {
 	// refresh token.
 	Refreshes int `json:"refreshes"`
 	Reuses    int `json:"reuses"`
+	// Resent counts refresh tokens that came again, whatever was made of the
+	// request before, unless that was answered 429.
+	Resent int `json:"resent"`
 	// Rates by merchant.
 	Rates map[int64]Rate `json:"rates"`
 	// Deliveries counts attempts, and deliveries by how they ended.
@@ -32,7 +35,7 @@ type Rate struct {
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	out := Stats{Calls: s.stats.calls(), Rates: map[int64]Rate{}, Deliveries: s.courier.counts()}
-	out.Refreshes, out.Reuses = s.grants.counts()
+	out.Refreshes, out.Reuses, out.Resent = s.grants.counts()
 	for _, m := range s.Merchants() {
 		st, ok := s.store(m)
 		if !ok {
