@@ -1,10 +1,8 @@
 package events
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -297,48 +295,6 @@ func TestStrangersAreForgotten(t *testing.T) {
 	}
 	if e := b.event(t, fresh); e.Status != store.EventWaiting {
 		t.Errorf("a young one: %s", e.Status)
-	}
-}
-
-func TestClerkMembership(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	b.applier.ClerkInstance = "ins_1"
-	tenantID := b.ready(t, 7, "")
-	b.exec(t, `UPDATE tenants SET clerk_organization_id = 'org_1', clerk_owner = 'invited'`)
-	b.exec(t, `INSERT INTO steps (tenant_id, name, position, status) VALUES ($1, 'verify', 7, 'done')`, tenantID)
-	send := func(id string, doc map[string]any) store.Event {
-		t.Helper()
-		body, err := json.Marshal(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rec, err := b.inbox.Record(t.Context(), Delivery{Source: SourceClerk, Header: http.Header{"Svix-Id": {id}}, Body: body, ReceivedAt: time.Now()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.runAll(t, rec.Tasks)
-		return b.event(t, rec.EventID)
-	}
-	member := func(instance, org string) map[string]any {
-		return map[string]any{
-			"object": "event", "type": "organizationMembership.created", "instance_id": instance,
-			"data": map[string]any{"organization": map[string]any{"id": org}},
-		}
-	}
-	for i, doc := range []map[string]any{
-		member("ins_2", "org_1"), member("ins_1", "org_2"), {"type": "user.created", "instance_id": "ins_1", "data": map[string]any{}},
-	} {
-		if e := send(fmt.Sprint("msg_", i), doc); e.Status != store.EventIgnored || words(e) == "" {
-			t.Errorf("%v: %s %s", doc, e.Status, words(e))
-		}
-	}
-	if e := send("msg_9", member("ins_1", "org_1")); e.Status != store.EventApplied {
-		t.Errorf("the owner's: %s %s", e.Status, words(e))
-	}
-	if b.count(t, `SELECT count(*) FROM steps WHERE name = 'verify' AND status = 'pending'`) != 1 ||
-		b.count(t, `SELECT count(*) FROM tenants WHERE status = 'ready' AND state = 'runnable' AND task = 'tenant:provision'`) != 1 {
-		t.Error("nobody looks whether the owner accepted")
 	}
 }
 

@@ -36,65 +36,65 @@ func TestDeadLettersByReason(t *testing.T) {
 	if large.Count != 5 || large.Task != KindEventApply || large.Reason != "Salla answered … at … for …" {
 		t.Errorf("largest group = %+v, want the five of Salla", large)
 	}
-	page, err := db.DeadGroup(t.Context(), DeadFilter{Task: large.Task, Key: large.Key, Limit: 2})
+	page, err := db.DeadList(t.Context(), DeadFilter{Task: large.Task, Reason: large.Key, Limit: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var seen []uuid.UUID
+	var fourth DeadCursor
 	for _, l := range page.Letters {
 		seen = append(seen, l.ID)
 	}
 	for page.More {
-		page, err = db.DeadGroup(t.Context(), DeadFilter{Task: large.Task, Key: large.Key, Limit: 2, Cursor: seen[len(seen)-1]})
+		page, err = db.DeadList(t.Context(), DeadFilter{Task: large.Task, Reason: large.Key, Limit: 2, Cursor: page.Bottom})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, l := range page.Letters {
 			seen = append(seen, l.ID)
+			if len(seen) == 4 {
+				fourth = l.cursor()
+			}
 		}
 	}
 	if len(seen) != 5 {
 		t.Errorf("the group's pages have %d letters, want 5", len(seen))
 	}
-	back, err := db.DeadGroup(t.Context(), DeadFilter{Task: large.Task, Key: large.Key, Limit: 2, Cursor: seen[3], Newer: true})
+	back, err := db.DeadList(t.Context(), DeadFilter{Task: large.Task, Reason: large.Key, Limit: 2, Cursor: fourth, Newer: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(back.Letters) != 2 || back.Letters[0].ID != seen[1] || back.Letters[1].ID != seen[2] || !back.More {
 		t.Errorf("just newer than the fourth: %+v, want the second and the third", back)
 	}
-	if _, err := db.DeadGroup(t.Context(), DeadFilter{Task: "no:such"}); !errors.Is(err, fault.NotFound) {
-		t.Errorf("a kind that is none: %v, want NotFound", err)
+	if _, err := db.DeadList(t.Context(), DeadFilter{Task: "no:such"}); !errors.Is(err, fault.Invalid) {
+		t.Errorf("a kind that is none: %v, want Invalid", err)
 	}
 }
 
-// A group has the rows that its summary counted, however many have failed.
-func TestDeadGroupIsOfTheNewest(t *testing.T) {
+// A summary is of those that failed last; a group's list has all of them.
+func TestDeadSummaryIsOfTheNewest(t *testing.T) {
 	t.Parallel()
 	db := New(dbtest.Control(t))
 	oldest := recordEvent(t, db, 7, "order.created", time.Time{}).ID
 	die(t, db, "events", oldest, "its document cannot be read")
-	exec(t, db, `
-		INSERT INTO events (id, source, event, lane, state, last_error)
-		SELECT ('ffffffff-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'salla', 'order.created', 'events', 'failed',
-		       CASE WHEN n % 2500 = 0 THEN 'its document cannot be read' ELSE 'Salla answered 500' END
-		FROM generate_series(1, $1::integer) AS n`, deadSample)
+	exec(t, db, `UPDATE events SET due_at = now() - interval '1 day' WHERE id = $1`, oldest)
+	deadEvents(t, db, deadSample, 1, "CASE WHEN n % 2500 = 0 THEN 'its document cannot be read' ELSE 'Salla answered 500' END")
+
 	dead, err := db.DeadLetters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if dead.Total != deadSample+1 || len(dead.Groups) != 2 {
-		t.Fatalf("dead letters = %+v, want all counted, in 2 groups", dead)
-	}
-	small := dead.Groups[1]
 
-	page, err := db.DeadGroup(t.Context(), DeadFilter{Task: small.Task, Key: small.Key})
+	if dead.Total != deadSample+1 || len(dead.Groups) != 2 || dead.Groups[1].Count != 2 {
+		t.Fatalf("dead letters = %+v, want all counted, the newest in 2 groups", dead)
+	}
+	page, err := db.DeadList(t.Context(), DeadFilter{Reason: dead.Groups[1].Key})
 	if err != nil {
 		t.Fatal(err)
 	}
-
-	if small.Count != 2 || len(page.Letters) != small.Count {
-		t.Errorf("the group has %d letters, its summary says %d, want 2", len(page.Letters), small.Count)
+	if len(page.Letters) != 3 || page.Letters[2].ID != oldest {
+		t.Errorf("the group has %d letters, want 3, the oldest last", len(page.Letters))
 	}
 }
 
@@ -199,4 +199,17 @@ func startedRunOf(t *testing.T, db *DB, start Task) []Task {
 func die(t *testing.T, db *DB, table string, id uuid.UUID, reason string) {
 	t.Helper()
 	exec(t, db, `UPDATE `+table+` SET state = 'failed', last_error = $2 WHERE id = $1`, id, reason)
+}
+
+// deadEvents writes n failed events of that many merchants, the first of which
+// failed last; reason is SQL that may name n.
+func deadEvents(t testing.TB, db *DB, n, merchants int, reason string) {
+	t.Helper()
+	if _, err := db.pool.Exec(t.Context(), `
+		INSERT INTO events (id, source, event, merchant, lane, status, state, error, last_error, attempts, due_at)
+		SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'salla', 'order.created', 1000 + n % $2::bigint, 'events',
+		       'failed', 'failed', 'x', `+reason+`, 12, now() - n * interval '1 ms'
+		FROM generate_series(1, $1::integer) AS n`, n, merchants); err != nil {
+		t.Fatal(err)
+	}
 }
