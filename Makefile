@@ -11,7 +11,7 @@ tool := go tool -modfile=tools/go.mod
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build api, worker, wosool and sandbox into bin/
@@ -29,9 +29,21 @@ up: ## the compose file's services, built anew (docs/compose.md; ARGS="-d --scal
 test: generated lint compiler browser ## all that CI runs: generated code, linters, tests with the race detector
 	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m $(ARGS) ./...
 
+.PHONY: faults
+faults: compiler ## kills, outages and misbehaving vendors against whole systems (part of test)
+	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m -parallel=4 -run '^TestFault' $(ARGS) ./internal/...
+
+.PHONY: soak
+soak: compiler ## the same at random until the time is over (MINUTES=30 SEED=7)
+	@SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) exec $(services) --fast -- go test -race -tags=soak -count=1 -timeout=0 -v -run '^TestSoak$$' $(ARGS) ./internal/systemtest
+
 .PHONY: test-short
 test-short: ## the tests without the race detector and without the long ones
 	@exec $(services) --fast -- go test -short $(ARGS) ./...
+
+.PHONY: faults-mutants
+faults-mutants: ## each protection removed in turn; its tests must fail (ARGS="--only=lease,page_fence")
+	@exec $(services) --fast -- go run ./internal/protect/mutants $(ARGS)
 
 .PHONY: lint
 lint: ## formatting, vet, import rules and the other linters of .golangci.yml

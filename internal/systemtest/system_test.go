@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 	folder, err := os.MkdirTemp("", "wosool-system-")
 	if err == nil {
 		bin = folder
-		build := exec.Command("go", "build", "-race", "-o", folder, "../../cmd/...") //nolint:noctx // go test ends it
+		build := exec.Command("go", "build", "-race", "-tags", tags(), "-o", folder, "../../cmd/...") //nolint:noctx // go test ends it
 		build.Stderr = os.Stderr
 		err = build.Run()
 	}
@@ -50,6 +51,18 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	_ = os.RemoveAll(folder)
 	os.Exit(code)
+}
+
+// tags are the build tags of this test: the programs get the same.
+func tags() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "-tags" {
+				return s.Value
+			}
+		}
+	}
+	return ""
 }
 
 // The secrets of a test's system: none may ever be found in the clear.
@@ -70,6 +83,8 @@ type system struct {
 	sandbox *sandbox.Server
 	tenants string // admin URL of the server that holds the tenants' databases
 	base    string // of the api
+	redis   string // URL of the Redis itself
+	control string // URL of the control database itself
 	env     []string
 
 	mu        sync.Mutex
@@ -103,6 +118,7 @@ type process struct {
 type options struct {
 	databaseURL string // default: a database of the test's own
 	redisURL    string // default: a Redis of the test's own
+	tenantsURL  string // how the processes reach the tenants' databases; default: directly
 	stores      []sandbox.StoreSpec
 	workers     int
 	rate        string
@@ -124,9 +140,13 @@ func newSystem(t *testing.T, o options) *system {
 		t.Cleanup(pool.Close)
 		s.pool, s.tenants = pool, o.databaseURL
 	}
+	if o.tenantsURL != "" {
+		s.tenants = o.tenantsURL
+	}
 	if o.redisURL == "" {
 		o.redisURL = dbtest.Redis(t)
 	}
+	s.redis, s.control = o.redisURL, o.databaseURL
 	keyset, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
@@ -156,21 +176,39 @@ func newSystem(t *testing.T, o options) *system {
 		// A tenth of production, as the fault tests have it.
 		"LEASE_DURATION=1500ms", "LEASE_RENEW_INTERVAL=500ms", "SWEEP_INTERVAL=500ms", "UNLEASED_AFTER=3s",
 		"LEADER_LEASE=1s", "LEADER_RENEW_INTERVAL=300ms", "SCHEDULE_INTERVAL=3s", "SHUTDOWN_GRACE=5s",
-		"TASK_CHECK_INTERVAL=100ms", "DELAYED_CHECK_INTERVAL=200ms")
+		"CIRCUIT_PAUSE=500ms", "CIRCUIT_MAX_PAUSE=12s", "CIRCUIT_MAX_RETRY_AFTER=90s",
+		"TASK_CHECK_INTERVAL=100ms", "DELAYED_CHECK_INTERVAL=200ms", "SPOOL_DIR="+filepath.Join(t.TempDir(), "spool"))
 	s.env = append(s.env, o.env...)
 	t.Cleanup(s.cleanup)
 	if out, code := s.wosool("migrate"); code != 0 {
 		t.Fatalf("wosool migrate: %d: %s", code, out)
 	}
-	s.start("api", "api", "HTTP_ADDR="+addr)
+	s.startAPI()
 	for i := range o.workers {
-		s.start(fmt.Sprintf("worker-%d", i+1), "worker", "HTTP_ADDR=127.0.0.1:0")
+		s.startWorker(fmt.Sprintf("worker-%d", i+1))
 	}
-	dbtest.Eventually(t, 30*time.Second, "the api answers", func() bool {
+	s.awaitAPI()
+	return s
+}
+
+// startAPI starts the api where it was before, with settings that replace others.
+func (s *system) startAPI(env ...string) {
+	s.t.Helper()
+	s.start("api", "api", append([]string{"HTTP_ADDR=" + strings.TrimPrefix(s.base, "http://")}, env...)...)
+}
+
+// awaitAPI waits until the api answers.
+func (s *system) awaitAPI() {
+	s.t.Helper()
+	dbtest.Eventually(s.t, 30*time.Second, "the api answers", func() bool {
 		code, _ := s.get("/healthz")
 		return code == http.StatusOK
 	})
-	return s
+}
+
+func (s *system) startWorker(name string) {
+	s.t.Helper()
+	s.start(name, "worker", "HTTP_ADDR=127.0.0.1:0")
 }
 
 // cleanup ends the processes and drops the tenants' databases.
@@ -225,7 +263,13 @@ func (s *system) start(name, program string, env ...string) {
 	s.t.Helper()
 	cmd := exec.Command(filepath.Join(bin, program)) //nolint:noctx // signal ends it
 	cmd.Env = append(append([]string{}, s.env...), env...)
-	log := &logged{}
+	s.mu.Lock()
+	log := s.logs[name]
+	if log == nil {
+		log = &logged{} // one of a name goes on with the log of the one before
+		s.logs[name] = log
+	}
+	s.mu.Unlock()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -238,7 +282,7 @@ func (s *system) start(name, program string, env ...string) {
 	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.processes[name], s.logs[name] = p, log
+	s.processes[name] = p
 }
 
 // signal ends a process and waits for it.
@@ -351,11 +395,23 @@ func (s *system) install(merchant int64) {
 	}
 }
 
+// holds tells whether a query of the control database gives a row. It is what
+// waiting asks first: the api has better things to do.
+func (s *system) holds(query string, args ...any) bool {
+	s.t.Helper()
+	var there bool
+	err := s.pool.QueryRow(s.t.Context(), `SELECT EXISTS (`+query+`)`, args...).Scan(&there)
+	return err == nil && there // PostgreSQL may be away
+}
+
 // awaitStatus waits until the merchant's tenant has a status.
 func (s *system) awaitStatus(merchant int64, status string) tenantView {
 	s.t.Helper()
 	var last tenantView
 	dbtest.Eventually(s.t, 60*time.Second, fmt.Sprintf("the tenant is %s", status), func() bool {
+		if !s.holds(`SELECT FROM tenants WHERE merchant = $1 AND status = $2`, merchant, status) {
+			return false
+		}
 		t, ok := s.tenant(merchant)
 		last = t
 		return ok && t.Status == status
@@ -368,6 +424,11 @@ func (s *system) awaitRun(merchant int64, within time.Duration) tenantView {
 	s.t.Helper()
 	var last tenantView
 	dbtest.Eventually(s.t, within, "the import is over", func() bool {
+		if !s.holds(`
+			SELECT FROM runs AS r JOIN tenants AS t ON t.id = r.tenant_id
+			WHERE t.merchant = $1 AND r.status IN ('complete', 'incomplete', 'failed', 'cancelled')`, merchant) {
+			return false
+		}
 		t, ok := s.tenant(merchant)
 		last = t
 		if !ok || len(t.Imports) == 0 {

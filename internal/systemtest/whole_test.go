@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -122,57 +121,9 @@ func (s *system) follows(merchant int64, t tenantView) {
 	}
 }
 
-// A worker killed in the middle, again and again, costs no record and doubles none.
-func TestKilledWorkers(t *testing.T) {
-	t.Parallel()
-	const merchant = 71002
-	s := newSystem(t, options{stores: []sandbox.StoreSpec{store(merchant, 400)}, workers: 2})
-	// Slow enough that each kill strikes in the middle of something.
-	if _, err := s.sandbox.Fault(sandbox.FaultRule{System: "salla", Effect: sandbox.EffectLatency, Latency: 40 * time.Millisecond}); err != nil {
-		t.Fatal(err)
-	}
-
-	s.install(merchant)
-	for i := range 8 {
-		s.awaitCalls(10)
-		name := fmt.Sprintf("worker-%d", i%2+1)
-		s.signal(name, syscall.SIGKILL)
-		s.start(name, "worker", "HTTP_ADDR=127.0.0.1:0")
-	}
-
-	s.sandbox.ClearFaults()
-	s.awaitStatus(merchant, "ready")
-	s.equal(merchant, s.awaitRun(merchant, 120*time.Second))
-	s.oneOfEach(merchant)
-}
-
-// FLUSHALL in the middle: the rows are the truth, and everything goes on by itself.
-func TestFlushAll(t *testing.T) {
-	t.Parallel()
-	const merchant = 71003
-	redis := dbtest.OwnRedis(t)
-	s := newSystem(t, options{stores: []sandbox.StoreSpec{store(merchant, 300)}, workers: 2, redisURL: redis.URL()})
-	if _, err := s.sandbox.Fault(sandbox.FaultRule{System: "salla", Effect: sandbox.EffectLatency, Latency: 30 * time.Millisecond}); err != nil {
-		t.Fatal(err)
-	}
-
-	s.install(merchant)
-	for range 3 {
-		s.awaitCalls(15)
-		if err := redis.FlushAll(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-
-	s.sandbox.ClearFaults()
-	s.awaitStatus(merchant, "ready")
-	s.equal(merchant, s.awaitRun(merchant, 120*time.Second))
-	s.oneOfEach(merchant)
-}
-
 // A step that fails for good leaves the tenant failed, with the reason in words;
 // after the fault is gone each of the three ways to retry makes it ready.
-func TestFailedStep(t *testing.T) {
+func TestFaultFailedStep(t *testing.T) {
 	t.Parallel()
 	merchants := []int64{71004, 71005, 71006}
 	redisURL := dbtest.Redis(t)
@@ -253,39 +204,6 @@ func (s *system) awaitCalls(more int) {
 	}
 	from := total()
 	dbtest.Eventually(s.t, 30*time.Second, "the import goes on", func() bool { return total() >= from+more })
-}
-
-// oneOfEach fails unless the merchant has one tenant, one organization, one
-// owner, one database, and each event subscribed once.
-func (s *system) oneOfEach(merchant int64) {
-	s.t.Helper()
-	var tenants int
-	if err := s.pool.QueryRow(s.t.Context(), `SELECT count(*) FROM tenants WHERE merchant = $1`, merchant).Scan(&tenants); err != nil {
-		s.t.Fatal(err)
-	}
-	clerk := s.sandbox.ClerkState()
-	organizations := 0
-	for _, o := range clerk.Organizations {
-		if fmt.Sprint(o.Private["store_id"]) == fmt.Sprint(merchant) {
-			organizations++
-		}
-	}
-	if tenants != 1 || organizations != 1 || len(clerk.Users) != 1 || len(clerk.Memberships) != 1 {
-		s.t.Errorf("tenants %d, organizations %d, users %d, memberships %d; want one of each",
-			tenants, organizations, len(clerk.Users), len(clerk.Memberships))
-	}
-	seen := map[string]int{}
-	for _, w := range s.sandbox.Subscriptions(merchant) {
-		seen[w.Event]++
-	}
-	for event, n := range seen {
-		if n != 1 {
-			s.t.Errorf("%s is subscribed %d times", event, n)
-		}
-	}
-	if len(seen) != 24 {
-		s.t.Errorf("%d events are subscribed, want 24", len(seen))
-	}
 }
 
 // nothingInTheClear reads the whole control database as text.
