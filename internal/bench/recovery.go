@@ -17,8 +17,8 @@ import (
 
 // What recovery.p95 is measured over.
 const (
-	recoveryRounds  = 5  // kills
-	recoveryInHand  = 8  // rows that the killed worker held: as many as its successor has hands for
+	recoveryRounds  = 5 // kills
+	recoveryInHand  = 8 // rows that the killed worker held: as many as its successor has hands for
 	recoveryLatency = 12 * time.Second
 )
 
@@ -43,7 +43,9 @@ func benchRecovery(ctx context.Context, log io.Writer, _ func(string) bool) (fig
 	defer func() { err = errors.Join(err, f.close(context.WithoutCancel(ctx), pool)) }()
 
 	// Every call to Clerk takes long, so that the work stays in the worker's hands.
-	f.sandbox.Fault(sandbox.FaultRule{System: "clerk", Effect: sandbox.EffectLatency, Latency: recoveryLatency})
+	if _, err := f.sandbox.Fault(sandbox.FaultRule{System: "clerk", Effect: sandbox.EffectLatency, Latency: recoveryLatency}); err != nil {
+		return nil, err
+	}
 	if err := f.startWorker(0); err != nil {
 		return nil, err
 	}

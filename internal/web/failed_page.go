@@ -205,7 +205,7 @@ func failedItem(
 			Hidden: map[string]string{"task": l.Task, "id": l.ID.String(), "back": back},
 		},
 	}
-	item.Store, item.Href, _ = storeOf(labels, l.TenantID)
+	item.Store, item.Href = storeOf(labels, l.TenantID)
 	return item
 }
 

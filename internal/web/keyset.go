@@ -119,15 +119,15 @@ func momentOf(at func(time.Time) templates.Moment, t *time.Time) templates.Momen
 func tenantHref(id uuid.UUID) string { return "/admin/tenants/" + id.String() }
 
 // storeOf is what a row says of its tenant.
-func storeOf(labels map[uuid.UUID]store.TenantLabel, id *uuid.UUID) (name, href, merchant string) {
+func storeOf(labels map[uuid.UUID]store.TenantLabel, id *uuid.UUID) (name, href string) {
 	if id == nil {
-		return "", "", ""
+		return "", ""
 	}
 	l, ok := labels[*id]
 	if !ok {
-		return "", "", ""
+		return "", ""
 	}
-	return l.Name, tenantHref(l.ID), number(l.Merchant)
+	return l.Name, tenantHref(l.ID)
 }
 
 // known drops what has no id, for one look-up of many.

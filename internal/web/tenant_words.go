@@ -45,7 +45,7 @@ type whole struct {
 	runs       []store.Run       // newest first
 	counts     store.StoreCounts
 	circuit    *store.Circuit // of its store, where it is open
-	ownerGone  bool // nobody administers its organization at Clerk any more
+	ownerGone  bool           // nobody administers its organization at Clerk any more
 }
 
 // why says in one sentence why a tenant is not in use as it should be, and what to
@@ -161,9 +161,11 @@ func (x whole) more(path string) []templates.Notice {
 			"until then nobody can sign in to it. Clerk has sent the invitation; ask the merchant to look for it."})
 	}
 	if x.ownerGone {
-		list = append(list, templates.Notice{Kind: templates.Broken, Text: "Its owner, or its organization, is gone at Clerk: nobody can manage who signs in to it. " +
-			"Make somebody the organization's org:admin at Clerk; if the organization itself was deleted, ask the merchant to install the app again: that makes a new one.",
-			Href: path + "/database", Link: "see who was"})
+		list = append(list, templates.Notice{
+			Kind: templates.Broken, Text: "Its owner, or its organization, is gone at Clerk: nobody can manage who signs in to it. " +
+				"Make somebody the organization's org:admin at Clerk; if the organization itself was deleted, ask the merchant to install the app again: that makes a new one.",
+			Href: path + "/database", Link: "see who was",
+		})
 	}
 	if rejected := x.counts.Rejected; rejected > 0 {
 		list = append(list, templates.Notice{

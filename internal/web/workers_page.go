@@ -114,7 +114,7 @@ func workerRow(w store.Worker, labels map[uuid.UUID]store.TenantLabel, at func(t
 			break
 		}
 		task := templates.WorkerTask{What: taskWords(t.Task), Href: ownerHref(t.Task, t.Row, t.Tenant), Since: at(t.Since)}
-		task.Store, task.StoreHref, _ = storeOf(labels, t.Tenant)
+		task.Store, task.StoreHref = storeOf(labels, t.Tenant)
 		row.Busy = append(row.Busy, task)
 	}
 	return row
