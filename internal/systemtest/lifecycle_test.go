@@ -345,7 +345,7 @@ func (s *system) replayedAfterARefresh(t *testing.T) {
 		SELECT id::text FROM events WHERE merchant = $1 AND event = 'app.store.authorize'`, int64(refreshed)).Scan(&event); err != nil {
 		t.Fatal(err)
 	}
-	s.asOperator(t, "events/"+event+"/replay")
+	s.operate("events/"+event+"/replay", "")
 	s.awaitEnd(t, event, "ignored", "erased")
 
 	again := regexp.MustCompile(`"created_at":"[^"]*"`).ReplaceAll(old.Body, []byte(`"created_at":"2099-01-01 10:00:00"`))
@@ -354,14 +354,6 @@ func (s *system) replayedAfterARefresh(t *testing.T) {
 		t.Errorf("the grant is of version %d, was %d", now, before)
 	}
 	s.lives(t, refreshed)
-}
-
-// asOperator makes an operator's call that must be taken.
-func (s *system) asOperator(t *testing.T, path string) {
-	t.Helper()
-	if code, answer := s.call(http.MethodPost, "/api/admin/v1/"+path, ""); code/100 != 2 {
-		t.Fatalf("%s: %d %s", path, code, answer)
-	}
 }
 
 // raw delivers a body of a merchant, rightly signed, and returns its event.
@@ -451,7 +443,7 @@ func (s *system) suspendedEventsWait(t *testing.T) {
 	s.install(suspended)
 	s.lives(t, suspended)
 	id := s.tenantID(suspended)
-	s.asOperator(t, "tenants/"+id+"/suspend")
+	s.operate("tenants/"+id+"/suspend", "")
 	s.awaitStatus(suspended, "suspended")
 	want := s.busy(suspended)
 	if err := s.sandbox.Settle(t.Context()); err != nil {
@@ -464,7 +456,7 @@ func (s *system) suspendedEventsWait(t *testing.T) {
 			FROM events WHERE merchant = $1`, int64(suspended)).Scan(&waiting, &others)
 		return err == nil && waiting > 10 && others == 0
 	})
-	s.asOperator(t, "tenants/"+id+"/resume")
+	s.operate("tenants/"+id+"/resume", "")
 	s.comesTo(t, suspended, want)
 	s.awaitCount(t, 30*time.Second, "every event has its end", 0, `
 		SELECT count(*) FROM events WHERE merchant = $1 AND status IN ('received', 'waiting', 'failed')`, int64(suspended))
