@@ -24,7 +24,7 @@ import (
 // deliveries go one track, so that copies of a delivery, and the merchant's
 // window, are contended for by other processes only.
 const (
-	recordTracks = 3
+	recordTracks = 2
 	groupEvents  = 128
 	groupBytes   = 4 << 20  // one event may be larger
 	queueBytes   = 64 << 20 // of what waits for its commit; who comes then waits for room
