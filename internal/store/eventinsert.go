@@ -80,7 +80,8 @@ type insertedEvent struct {
 // processes don't wait for each other in a circle. The statement is planned once a
 // connection: planning it anew takes longer than a small group's commit. So that a
 // plan made while the table is empty serves when it is large, the state that is
-// counted is a parameter: only events_window_idx fits then.
+// counted is a parameter: only events_window_idx fits then. What is large is taken
+// from its array where it is written, and not carried along.
 func insertBatch(ctx context.Context, conn *pgxpool.Conn, events []*recording) (map[uuid.UUID]insertedEvent, error) {
 	c := arraysOf(events)
 	batch := &pgx.Batch{}
@@ -92,10 +93,8 @@ func insertBatch(ctx context.Context, conn *pgxpool.Conn, events []*recording) (
 		WITH given AS MATERIALIZED (
 			SELECT *
 			FROM unnest($1::bytea[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[],
-			            $8::timestamptz[], $9::text[], $10::text[], $11::boolean[], $12::text[], $13::text[], $14::integer[],
-			            $15::bytea[], $16::bytea[])
-			WITH ORDINALITY AS g (key, id, source, event, merchant, lane, occurred_at, received_at, headers, failed,
-			                      windowed, payload, body, body_length, body_hash, sealed, nr)
+			            $8::timestamptz[], $9::jsonb[], $10::text[], $11::boolean[])
+			WITH ORDINALITY AS g (key, id, source, event, merchant, lane, occurred_at, received_at, headers, failed, windowed, nr)
 		), win AS MATERIALIZED (
 			SELECT m.merchant, m.merchant = ANY (current_setting('wosool.windows')::bigint[]) AS locked, $18 - r.runnable AS room
 			FROM unnest($17::bigint[]) AS m (merchant)
@@ -120,7 +119,7 @@ func insertBatch(ctx context.Context, conn *pgxpool.Conn, events []*recording) (
 		), event AS (
 			INSERT INTO events (id, source, event, merchant, lane, occurred_at, received_at, headers,
 			                    status, error, last_error, state, due_at, enqueued_at)
-			SELECT id, source, event, merchant, lane, occurred_at, received_at, headers::jsonb,
+			SELECT id, source, event, merchant, lane, occurred_at, received_at, headers,
 			       CASE WHEN failed IS NULL THEN 'received' ELSE 'failed' END, failed, failed,
 			       CASE
 			           WHEN failed IS NOT NULL THEN 'failed'
@@ -132,7 +131,7 @@ func insertBatch(ctx context.Context, conn *pgxpool.Conn, events []*recording) (
 			RETURNING id, epoch, state
 		), kept AS (
 			INSERT INTO event_payloads (event_id, payload, body, body_length, body_hash, sealed)
-			SELECT id, payload::jsonb, body, body_length, body_hash, sealed
+			SELECT id, ($12::jsonb[])[nr], ($13::text[])[nr], ($14::integer[])[nr], ($15::bytea[])[nr], ($16::bytea[])[nr]
 			FROM fresh
 		)
 		SELECT event.id, event.epoch, event.state, event.state = 'held' AND NOT fresh.locked AND fresh.room > 0 AS room
