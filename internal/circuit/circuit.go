@@ -1,5 +1,5 @@
 // Package circuit keeps work away from what does not answer: a provider, one store
-// at Salla, a server of tenant databases. After a few failures in a row the circuit
+// at Salla or at Clerk, a server of tenant databases. After a few failures in a row the circuit
 // of that name opens, for the whole fleet; while it is open calls are not made and
 // their work waits, which spends no attempt; one call at a time probes, and what it
 // finds closes the circuit or leaves it open for longer.
@@ -12,8 +12,10 @@ package circuit
 
 import (
 	"context"
+	"encoding/binary"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,8 +34,8 @@ const (
 // What opens a circuit.
 const (
 	failures = 5 // in a row
-	// Salla's own opens only where that many stores fail: one that is broken has a
-	// circuit of its own.
+	// A provider's own opens only where that many stores fail: one that is broken has
+	// a circuit of its own.
 	origins = 3
 )
 
@@ -74,7 +76,9 @@ type Book interface {
 	CircuitProbe(ctx context.Context, name string, holder uuid.UUID, length time.Duration) (store.Circuit, bool, error)
 	CircuitProbeFailed(ctx context.Context, name string, holder uuid.UUID, reason string, first, most, asked time.Duration) (store.Circuit, error)
 	CircuitClosed(ctx context.Context, name string, holder uuid.UUID) (bool, error)
-	CircuitLeft(ctx context.Context, name string, holder uuid.UUID) error
+	CircuitHalfOpen(ctx context.Context, name string, holder uuid.UUID) error
+	CircuitLeft(ctx context.Context, name string, holder uuid.UUID, pause time.Duration) error
+	CircuitSpread(ctx context.Context, f store.CircuitFailure, own string) (store.Circuit, bool, error)
 }
 
 // New returns the circuits that book keeps.
@@ -90,7 +94,7 @@ type breaker struct {
 	kind     string
 	merchant *int64 // whose circuit it is
 	failures int    // in a row that open it
-	origins  int    // stores that they must come from
+	origins  int    // stores that they must come from; 0: whosever they are
 }
 
 // Line is the way to one thing outside, through the circuits before it. A nil *Line
@@ -98,8 +102,9 @@ type breaker struct {
 type Line struct {
 	circuits *Circuits
 	breakers []breaker // the widest last
-	from     *int64    // the store that the calls are for
+	from     *int64    // the store that the calls are for, by a number of its own
 	ping     func(ctx context.Context) error
+	kept     kept // the probe that Ready has claimed for the next call
 }
 
 // Salla is the way to the merchant API for one store; merchant is 0 where it is not
@@ -122,7 +127,9 @@ func (c *Circuits) Salla(merchant int64) *Line {
 
 // Accounts is the way to Salla's OAuth server. A call that fails there may have
 // used up a store's only refresh token, so the first failure opens the circuit, and
-// no such call is a probe: ping is asked instead, which costs nobody anything.
+// none is made as a probe before ping, which costs nobody anything, was answered.
+// That lets one call through in the whole fleet, and only its answer closes the
+// circuit: a server may answer a ping and fail every grant.
 func (c *Circuits) Accounts(ping func(ctx context.Context) error) *Line {
 	if c == nil {
 		return nil
@@ -133,12 +140,23 @@ func (c *Circuits) Accounts(ping func(ctx context.Context) error) *Line {
 	}
 }
 
-// Clerk is the way to Clerk.
-func (c *Circuits) Clerk() *Line {
+// Clerk is the way to Clerk for one tenant; uuid.Nil is a call that is nobody's own.
+// What only one tenant's calls meet is that tenant's: an organization that Clerk
+// cannot answer for says nothing about the others.
+func (c *Circuits) Clerk(tenant uuid.UUID) *Line {
 	if c == nil {
 		return nil
 	}
-	return &Line{circuits: c, breakers: []breaker{{name: NameClerk, kind: store.CircuitProvider, failures: failures}}}
+	all := breaker{name: NameClerk, kind: store.CircuitProvider, failures: failures}
+	if tenant == uuid.Nil {
+		return &Line{circuits: c, breakers: []breaker{all}}
+	}
+	all.origins = origins
+	from := int64(binary.BigEndian.Uint64(tenant[8:])) //nolint:gosec // any number that is the tenant's alone: the random half of its id
+	return &Line{
+		circuits: c, from: &from,
+		breakers: []breaker{{name: ClerkName(tenant), kind: store.CircuitStore, failures: failures}, all},
+	}
 }
 
 // Database is the way to a server of tenant databases, "host:port".
@@ -152,8 +170,25 @@ func (c *Circuits) Database(server string) *Line {
 	}
 }
 
-// databasePrefix begins the names of the circuits of servers.
-const databasePrefix = "database/"
+// databasePrefix begins the names of the circuits of servers, clerkPrefix those of
+// tenants at Clerk.
+const (
+	databasePrefix = "database/"
+	clerkPrefix    = "clerk/tenant/"
+)
+
+// ClerkName is the name of the circuit of one tenant's calls to Clerk.
+func ClerkName(tenant uuid.UUID) string { return clerkPrefix + tenant.String() }
+
+// TenantOf returns whose calls to Clerk the circuit of that name keeps away.
+func TenantOf(name string) (tenant uuid.UUID, ok bool) {
+	id, ok := strings.CutPrefix(name, clerkPrefix)
+	if !ok {
+		return uuid.Nil, false
+	}
+	tenant, err := uuid.Parse(id)
+	return tenant, err == nil
+}
 
 // StoreName is the name of the circuit of one store at Salla.
 func StoreName(merchant int64) string { return "salla/store/" + strconv.FormatInt(merchant, 10) }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -61,7 +62,7 @@ func TestFaultOpensForTheFleetAndClosesByAProbe(t *testing.T) {
 	t.Parallel()
 	db, all := fleet(t, settings(200*time.Millisecond, time.Second), 5)
 	for i, c := range all {
-		err := c.Clerk().Guard(t.Context(), fails)
+		err := c.Clerk(uuid.Nil).Guard(t.Context(), fails)
 		if !circuit.Is(err) || !errors.Is(err, fault.Unavailable) {
 			t.Fatalf("failure %d: got %v, want an outage", i, err)
 		}
@@ -72,11 +73,11 @@ func TestFaultOpensForTheFleetAndClosesByAProbe(t *testing.T) {
 	var made atomic.Int32
 	for _, c := range all {
 		dbtest.Eventually(t, 5*time.Second, "the circuit is known to be open", func() bool {
-			err := c.Clerk().Ready(t.Context())
+			err := c.Clerk(uuid.Nil).Ready(t.Context())
 			return err != nil && strings.HasPrefix(err.Error(), "waits for Clerk, which has not answered since ") &&
 				strings.Contains(err.Error(), "HTTP 503")
 		})
-		if until := waits(t, c.Clerk().Guard(t.Context(), func(context.Context) error { made.Add(1); return nil })); !until.After(time.Now()) {
+		if until := waits(t, c.Clerk(uuid.Nil).Guard(t.Context(), func(context.Context) error { made.Add(1); return nil })); !until.After(time.Now()) {
 			t.Error("the wait is over already")
 		}
 	}
@@ -89,11 +90,11 @@ func TestFaultOpensForTheFleetAndClosesByAProbe(t *testing.T) {
 	}
 
 	dbtest.Eventually(t, 5*time.Second, "a probe is let through", func() bool {
-		return all[0].Clerk().Guard(t.Context(), answers) == nil
+		return all[0].Clerk(uuid.Nil).Guard(t.Context(), answers) == nil
 	})
 	for _, c := range all {
 		dbtest.Eventually(t, 5*time.Second, "everybody calls again", func() bool {
-			return c.Clerk().Guard(t.Context(), answers) == nil
+			return c.Clerk(uuid.Nil).Guard(t.Context(), answers) == nil
 		})
 	}
 	if open, err = db.OpenCircuits(t.Context()); err != nil || len(open) != 0 {
@@ -105,7 +106,7 @@ func TestFaultOpensForTheFleetAndClosesByAProbe(t *testing.T) {
 func TestFaultSuccessBetweenFailuresKeepsItClosed(t *testing.T) {
 	t.Parallel()
 	db, all := fleet(t, settings(time.Minute, time.Minute), 1)
-	clerk := all[0].Clerk()
+	clerk := all[0].Clerk(uuid.Nil)
 	for range 3 {
 		for range 4 {
 			_ = clerk.Guard(t.Context(), fails)
@@ -151,23 +152,78 @@ func TestFaultOneBrokenStoreStopsNoOther(t *testing.T) {
 	}
 }
 
+// A tenant whose calls Clerk cannot answer has its own circuit; three of them are
+// Clerk.
+func TestFaultOneTenantStopsNoOtherAtClerk(t *testing.T) {
+	t.Parallel()
+	db, all := fleet(t, settings(time.Minute, time.Minute), 1)
+	c := all[0]
+	var tenants [4]uuid.UUID
+	for i := range tenants {
+		tenants[i] = uuid.Must(uuid.NewV7())
+	}
+	for range 20 {
+		_ = c.Clerk(tenants[0]).Guard(t.Context(), fails)
+	}
+	if err := c.Clerk(tenants[0]).Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "Clerk for this store, which") {
+		t.Errorf("the tenant itself: got %v, want its own circuit", err)
+	}
+	for _, line := range []*circuit.Line{c.Clerk(tenants[1]), c.Clerk(uuid.Nil)} {
+		if err := line.Ready(t.Context()); err != nil {
+			t.Errorf("another: %v", err)
+		}
+	}
+	open, err := db.OpenCircuits(t.Context())
+	if err != nil || len(open) != 1 || open[0].Name != circuit.ClerkName(tenants[0]) || open[0].Kind != store.CircuitStore {
+		t.Errorf("open circuits: %+v, %v", open, err)
+	}
+	if got, ok := circuit.TenantOf(open[0].Name); !ok || got != tenants[0] {
+		t.Errorf("%s is of %s, %v", open[0].Name, got, ok)
+	}
+
+	_ = c.Clerk(tenants[1]).Guard(t.Context(), fails)
+	if err := c.Clerk(tenants[3]).Ready(t.Context()); err != nil {
+		t.Errorf("with two tenants that fail: %v", err)
+	}
+	_ = c.Clerk(tenants[2]).Guard(t.Context(), fails)
+	if err := c.Clerk(tenants[3]).Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "waits for Clerk, which") {
+		t.Errorf("with three tenants that fail: got %v, want Clerk's circuit open", err)
+	}
+}
+
+// A failure tells whether it is a provider's or of a server of ours.
+func TestOutageTellsWhoseItIs(t *testing.T) {
+	t.Parallel()
+	_, all := fleet(t, settings(time.Minute, time.Minute), 1)
+	for line, want := range map[*circuit.Line]bool{
+		all[0].Salla(7): true, all[0].Clerk(uuid.New()): true, all[0].Database("db:5432"): false,
+	} {
+		if err := fmt.Errorf("wrapped: %w", line.Guard(t.Context(), fails)); circuit.OfProvider(err) != want {
+			t.Errorf("%v is a provider's: %v, want %v", err, !want, want)
+		}
+	}
+	if circuit.OfProvider(down{}) {
+		t.Error("a failure that no circuit has seen is a provider's")
+	}
+}
+
 // Of many who wait for the same time one calls; what it finds counts for all.
 func TestFaultOneProbeAtATime(t *testing.T) {
 	t.Parallel()
 	const pause = 200 * time.Millisecond
 	_, all := fleet(t, settings(pause, 10*time.Second), 3)
 	for range 5 {
-		_ = all[0].Clerk().Guard(t.Context(), fails)
+		_ = all[0].Clerk(uuid.Nil).Guard(t.Context(), fails)
 	}
 	var at []time.Time
 	for probe := range 4 {
-		dbtest.Eventually(t, 10*time.Second, "a probe is due", func() bool { return all[0].Clerk().Ready(t.Context()) == nil })
+		dbtest.Eventually(t, 10*time.Second, "a probe is due", func() bool { return all[0].Clerk(uuid.Nil).Ready(t.Context()) == nil })
 		begun := time.Now()
 		var calls, most, running atomic.Int32
 		var group sync.WaitGroup
 		for i := range 30 {
 			group.Go(func() {
-				err := all[i%3].Clerk().Guard(t.Context(), func(context.Context) error {
+				err := all[i%3].Clerk(uuid.Nil).Guard(t.Context(), func(context.Context) error {
 					calls.Add(1)
 					most.Store(max(most.Load(), running.Add(1)))
 					defer running.Add(-1)
@@ -195,16 +251,16 @@ func TestFaultProbeGivenUpIsAnothersAtOnce(t *testing.T) {
 	t.Parallel()
 	_, all := fleet(t, settings(50*time.Millisecond, time.Second), 2)
 	for range 5 {
-		_ = all[0].Clerk().Guard(t.Context(), fails)
+		_ = all[0].Clerk(uuid.Nil).Guard(t.Context(), fails)
 	}
 	for _, given := range []error{context.Canceled, fault.WaitFor("room in the budget")} {
 		dbtest.Eventually(t, 5*time.Second, "a probe that is not made", func() bool {
-			err := all[0].Clerk().Guard(t.Context(), func(context.Context) error { return given })
+			err := all[0].Clerk(uuid.Nil).Guard(t.Context(), func(context.Context) error { return given })
 			return errors.Is(err, given)
 		})
 	}
 	dbtest.Eventually(t, 5*time.Second, "the next probe closes the circuit", func() bool {
-		return all[1].Clerk().Guard(t.Context(), answers) == nil
+		return all[1].Clerk(uuid.Nil).Guard(t.Context(), answers) == nil
 	})
 }
 
@@ -215,12 +271,12 @@ func TestFaultProbeOfADeadProcessEnds(t *testing.T) {
 	s.Probe = 300 * time.Millisecond
 	_, all := fleet(t, s, 2)
 	for range 5 {
-		_ = all[0].Clerk().Guard(t.Context(), fails)
+		_ = all[0].Clerk(uuid.Nil).Guard(t.Context(), fails)
 	}
 	stuck, release := make(chan struct{}), make(chan struct{})
 	defer close(release)
 	go func() {
-		for all[0].Clerk().Guard(context.Background(), func(context.Context) error {
+		for all[0].Clerk(uuid.Nil).Guard(context.Background(), func(context.Context) error {
 			close(stuck)
 			<-release
 			return down{}
@@ -234,7 +290,7 @@ func TestFaultProbeOfADeadProcessEnds(t *testing.T) {
 	}()
 	<-stuck
 	dbtest.Eventually(t, 5*time.Second, "another probe closes the circuit", func() bool {
-		return all[1].Clerk().Guard(t.Context(), answers) == nil
+		return all[1].Clerk(uuid.Nil).Guard(t.Context(), answers) == nil
 	})
 }
 
@@ -244,7 +300,7 @@ func TestFaultRetryAfterOfAnOutage(t *testing.T) {
 	_, all := fleet(t, settings(time.Second, time.Second), 1)
 	asks := func(context.Context) error { return fmt.Errorf("wrapped: %w", down{after: 20 * time.Second}) }
 	for i := range 5 { // the last opens it
-		if left := time.Until(waits(t, all[0].Clerk().Guard(t.Context(), asks))); left < 19*time.Second || left > 25*time.Second {
+		if left := time.Until(waits(t, all[0].Clerk(uuid.Nil).Guard(t.Context(), asks))); left < 19*time.Second || left > 25*time.Second {
 			t.Errorf("failure %d waits %s, want 20 s", i, left)
 		}
 	}
@@ -303,12 +359,12 @@ func TestWhatIsNoFailure(t *testing.T) {
 		errors.New("a mistake of ours"),
 	} {
 		for range 6 {
-			if got := all[0].Clerk().Guard(t.Context(), func(context.Context) error { return err }); !errors.Is(got, err) || circuit.Is(got) {
+			if got := all[0].Clerk(uuid.Nil).Guard(t.Context(), func(context.Context) error { return err }); !errors.Is(got, err) || circuit.Is(got) {
 				t.Errorf("%v came back as %v", err, got)
 			}
 		}
 	}
-	_ = all[0].Clerk().Guard(cancelled, fails)
+	_ = all[0].Clerk(uuid.Nil).Guard(cancelled, fails)
 	if list, err := db.Circuits(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("circuits that fail: %+v, %v", list, err)
 	}
@@ -328,10 +384,10 @@ func TestFaultWithoutPostgresCallsAreMade(t *testing.T) {
 	c := circuit.New(store.New(pool), settings(time.Second, time.Second), slog.New(slog.DiscardHandler))
 	pool.Close()
 	for range 6 {
-		if err := c.Clerk().Guard(t.Context(), answers); err != nil {
+		if err := c.Clerk(uuid.Nil).Guard(t.Context(), answers); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Clerk().Guard(t.Context(), fails); !circuit.Is(err) {
+		if err := c.Clerk(uuid.Nil).Guard(t.Context(), fails); !circuit.Is(err) {
 			t.Fatalf("got %v, want the outage itself", err)
 		}
 	}
@@ -369,7 +425,7 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	_, all := fleet(t, settings(time.Minute, time.Minute), 1)
 	for range 5 {
-		_ = all[0].Clerk().Guard(t.Context(), fails)
+		_ = all[0].Clerk(uuid.Nil).Guard(t.Context(), fails)
 		_ = all[0].Salla(7).Guard(t.Context(), fails)
 		_ = all[0].Salla(8).Guard(t.Context(), fails)
 		_ = all[0].Database("db:5432").Guard(t.Context(), fails)

@@ -19,11 +19,12 @@ func (l *Line) Ready(ctx context.Context) error {
 	if l == nil {
 		return nil
 	}
-	if l.ping != nil {
-		_, err := l.enter(ctx)
-		return err
+	if l.ping == nil {
+		return l.refused(ctx)
 	}
-	return l.refused(ctx)
+	made, err := l.enter(ctx)
+	l.kept.put(made, time.Now().Add(l.circuits.settings.Probe))
+	return err
 }
 
 // Guard makes the call, or returns an *Outage that says until when it waits. What
@@ -34,11 +35,14 @@ func (l *Line) Guard(ctx context.Context, call func(ctx context.Context) error) 
 	if l == nil || !protect.Circuit {
 		return call(ctx)
 	}
-	claims, err := l.enter(ctx)
+	made, err := l.renewed(ctx, l.kept.take(time.Now()))
+	if err == nil && made == nil {
+		made, err = l.enter(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	return l.leave(ctx, claims, call(ctx))
+	return l.leave(ctx, made, call(ctx))
 }
 
 // claims are the probes that a call makes: the holder, by the circuit's name.
@@ -83,46 +87,67 @@ func (l *Line) enter(ctx context.Context) (claims, error) {
 	if len(made) == 0 || l.ping == nil {
 		return made, nil
 	}
-	// What would be the probe costs too much to be one.
-	err := l.leave(ctx, made, l.ping(ctx))
-	if outage, ok := err.(*Outage); ok { //nolint:errorlint // leave wraps nothing
-		return nil, &Outage{Wait: outage.Wait} // the call itself was not made
-	}
-	return nil, err
+	return l.asked(ctx, made)
 }
 
 // leave judges what a call returned and writes it to the circuits.
 func (l *Line) leave(ctx context.Context, made claims, err error) error {
 	c, verdict := l.circuits, judge(ctx, err)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	var open *state
+	if verdict.is == failed {
+		return l.outage(verdict, l.failed(wctx, made, verdict), err)
+	}
 	for _, b := range l.breakers {
 		holder, probes := made[b.name]
-		switch verdict.is {
-		case neither:
-			if probes {
-				c.giveBack(ctx, b.name, holder)
-			}
-		case answered:
-			c.answered(ctx, b.name, holder, probes)
-		case failed:
-			if s := c.failed(ctx, b, l.from, holder, probes, verdict); s != nil && s.open() {
-				open = s
-			}
+		switch {
+		case verdict.is == answered:
+			c.answered(wctx, b.name, holder, probes)
+		case probes:
+			c.giveBack(wctx, b.name, holder, 0)
 		}
 	}
-	if verdict.is != failed {
-		return err
+	return err
+}
+
+// failed writes a failure to the circuits; it returns the widest that is open.
+func (l *Line) failed(ctx context.Context, made claims, v verdict) (open *state) {
+	c := l.circuits
+	last := len(l.breakers) - 1
+	_, all := made[l.breakers[last].name]
+	broken := false // the store's own circuit was open before: its failure says nothing about the others
+	for i, b := range l.breakers {
+		holder, probes := made[b.name]
+		var now *state
+		switch {
+		case i < last && all && !probes: // what everybody meets is nobody's own
+		case i > 0 && broken && probes: // others try soon
+			c.giveBack(ctx, b.name, holder, c.settings.Pause)
+		case i > 0 && broken:
+			now = c.spread(ctx, b, l.breakers[0].name, v)
+		default:
+			var opened bool
+			now, opened = c.failed(ctx, b, l.from, holder, probes, v)
+			broken = i < last && now != nil && now.open() && !opened
+		}
+		if now != nil && now.open() {
+			open = now
+		}
 	}
-	outage := &Outage{Err: err}
-	switch after := min(verdict.after, c.settings.MaxRetryAfter); {
-	case open != nil:
-		outage.Wait = c.refusal(*open).Wait
-	case after > 0:
+	return open
+}
+
+// outage is what the work is told whose call has failed with err.
+func (l *Line) outage(v verdict, open *state, err error) *Outage {
+	outage := &Outage{Err: err, Ours: l.breakers[0].kind == store.CircuitDatabase}
+	if open != nil {
+		outage.Wait = l.circuits.refusal(*open).Wait
+	}
+	after := min(v.after, l.circuits.settings.MaxRetryAfter)
+	if until := time.Now().Add(after + jitter(after/10)); after > 0 && (open == nil || outage.Wait.Until.Before(until)) {
 		outage.Wait = &fault.Wait{
-			Until: time.Now().Add(after + jitter(after/10)),
-			For:   said(l.breakers[len(l.breakers)-1].name) + ", which asked to be left alone for a while (" + verdict.why + ")",
+			Until: until,
+			For:   said(l.breakers[len(l.breakers)-1].name) + ", which asked to be left alone for a while (" + v.why + ")",
 		}
 	}
 	return outage
@@ -132,7 +157,7 @@ func (l *Line) giveBack(ctx context.Context, made claims) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	for name, holder := range made {
-		l.circuits.giveBack(ctx, name, holder)
+		l.circuits.giveBack(ctx, name, holder, 0)
 	}
 }
 
@@ -144,7 +169,7 @@ func (c *Circuits) refusal(s state) *Outage {
 	if !s.retryAt.After(now) { // it is being probed
 		until = now.Add(c.settings.Pause/2 + jitter(c.settings.Pause))
 	}
-	return &Outage{Wait: &fault.Wait{Until: until, For: words(s, now)}}
+	return &Outage{Wait: &fault.Wait{Until: until, For: words(s, now)}, Ours: s.Kind == store.CircuitDatabase}
 }
 
 // pause is how long after so many failed probes the next is made.
@@ -165,31 +190,58 @@ func jitter(most time.Duration) time.Duration {
 }
 
 // failed writes a failure; it returns how the circuit stands, nil where that is
-// not known.
-func (c *Circuits) failed(ctx context.Context, b breaker, from *int64, holder uuid.UUID, probes bool, v verdict) *state {
+// not known, and whether it opened now.
+func (c *Circuits) failed(
+	ctx context.Context, b breaker, from *int64, holder uuid.UUID, probes bool, v verdict,
+) (now *state, opened bool) {
 	after := min(v.after, c.settings.MaxRetryAfter)
+	if b.origins > 0 { // what one store is asked for is no pause of all
+		after = 0
+	}
 	if probes {
 		now, err := c.book.CircuitProbeFailed(ctx, b.name, holder, v.why, c.settings.Pause, c.settings.MaxPause, after)
 		if err != nil {
 			c.log.WarnContext(ctx, "the outcome of a probe could not be written", "circuit", b.name, "error", err)
-			return nil
+			return nil, false
 		}
 		c.log.InfoContext(ctx, "circuit stays open", "circuit", b.name, "reason", v.why, "probes", now.Probes, "retry_at", now.RetryAt)
-		return c.learn(now)
+		return c.learn(now), false
 	}
-	now, opened, err := c.book.CircuitFailed(ctx, store.CircuitFailure{
+	counted, opened, err := c.book.CircuitFailed(ctx, store.CircuitFailure{
 		Name: b.name, Kind: b.kind, Merchant: b.merchant, From: from, Reason: v.why,
 		Failures: b.failures, Origins: b.origins, Forget: forget * c.settings.MaxPause, Pause: max(c.settings.Pause, after),
 	})
 	if err != nil {
 		c.log.WarnContext(ctx, "a failure could not be counted", "circuit", b.name, "error", err)
-		return nil
+		return nil, false
 	}
 	if opened {
-		c.openings.WithLabelValues(b.kind).Inc()
-		c.log.WarnContext(ctx, "circuit opened", "circuit", b.name, "reason", v.why, "failures", now.Failures, "retry_at", now.RetryAt)
+		c.opened(ctx, counted)
 	}
+	return c.learn(counted), opened
+}
+
+// spread opens a provider's circuit where what one store meets seems to be the
+// provider's: its own circuit was probed in vain, and nobody's call has succeeded
+// since it opened. It returns nil where it did not.
+func (c *Circuits) spread(ctx context.Context, b breaker, own string, v verdict) *state {
+	now, opened, err := c.book.CircuitSpread(ctx, store.CircuitFailure{
+		Name: b.name, Kind: b.kind, Reason: v.why, Pause: c.settings.Pause,
+	}, own)
+	if err != nil {
+		c.log.WarnContext(ctx, "a failure could not be counted", "circuit", b.name, "error", err)
+		return nil
+	}
+	if !opened {
+		return nil
+	}
+	c.opened(ctx, now)
 	return c.learn(now)
+}
+
+func (c *Circuits) opened(ctx context.Context, now store.Circuit) {
+	c.openings.WithLabelValues(now.Kind).Inc()
+	c.log.WarnContext(ctx, "circuit opened", "circuit", now.Name, "reason", now.Reason, "failures", now.Failures, "retry_at", now.RetryAt)
 }
 
 // forget is after how many longest pauses a failure is not in a row with the next.
@@ -220,8 +272,8 @@ func (c *Circuits) answered(ctx context.Context, name string, holder uuid.UUID, 
 	c.forget(name)
 }
 
-func (c *Circuits) giveBack(ctx context.Context, name string, holder uuid.UUID) {
-	if err := c.book.CircuitLeft(ctx, name, holder); err != nil {
+func (c *Circuits) giveBack(ctx context.Context, name string, holder uuid.UUID, pause time.Duration) {
+	if err := c.book.CircuitLeft(ctx, name, holder, pause); err != nil {
 		c.log.WarnContext(ctx, "a probe could not be given back", "circuit", name, "error", err)
 	}
 }

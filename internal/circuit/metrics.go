@@ -28,7 +28,7 @@ func (c *Circuits) Register(r prometheus.Registerer) error {
 		circuits: c,
 		open: prometheus.NewDesc("wosool_circuit_open",
 			"Whether the circuit before a provider, or a server of tenant databases, is open.", []string{"name", "kind"}, nil),
-		stores: prometheus.NewDesc("wosool_circuit_open_stores", "Stores at Salla whose circuit is open.", nil, nil),
+		stores: prometheus.NewDesc("wosool_circuit_open_stores", "Stores whose own circuit is open, at Salla or at Clerk.", nil, nil),
 	})
 }
 
@@ -52,7 +52,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	stores := 0.0
 	for _, s := range g.circuits.known.all() {
 		switch {
-		case !s.open():
+		case !s.open(), s.HalfOpen:
 		case s.Kind == store.CircuitStore:
 			stores++
 		default:

@@ -18,6 +18,7 @@ import (
 type Outage struct {
 	Wait *fault.Wait // until when the work is to wait; nil: its circuit is still closed
 	Err  error       // what the call returned; nil: it was not made
+	Ours bool        // the other side is a server of ours, and no provider
 }
 
 func (o *Outage) Error() string {
@@ -43,6 +44,23 @@ func (o *Outage) Unwrap() []error {
 func Is(err error) bool {
 	_, ok := errors.AsType[*Outage](err)
 	return ok
+}
+
+// OfProvider tells whether err is a failure of a provider, or of one store there,
+// and not of a server of ours.
+func OfProvider(err error) bool {
+	outage, ok := errors.AsType[*Outage](err)
+	return ok && !outage.Ours
+}
+
+// NotMade tells whether err is of a call that was certainly not made: nothing but a
+// wait came of it.
+func NotMade(err error) bool {
+	if outage, ok := errors.AsType[*Outage](err); ok {
+		return outage.Err == nil
+	}
+	_, waits := errors.AsType[*fault.Wait](err)
+	return waits
 }
 
 // What a call tells about the other side.
@@ -143,6 +161,9 @@ func said(name string) string {
 	}
 	if server, ok := strings.CutPrefix(name, databasePrefix); ok {
 		return "the server of tenant databases " + server
+	}
+	if strings.HasPrefix(name, clerkPrefix) {
+		return "Clerk for this store"
 	}
 	return "Salla for this store"
 }

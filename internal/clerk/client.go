@@ -17,9 +17,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/wosool/wosool/internal/fault"
@@ -86,13 +88,17 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
 	op := method + " " + path
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
 	req, err := c.request(ctx, method, path, query, in)
 	if err != nil {
-		return &callError{op: op, err: plain(err), key: c.Key}
+		return &callError{op: op, err: plain(err), key: c.Key, notSent: true}
 	}
 	resp, err := c.client().Do(req)
 	if err != nil {
-		return &callError{op: op, err: plain(err), key: c.Key}
+		return &callError{op: op, err: plain(err), key: c.Key, notSent: !connected.Load()}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {

@@ -142,11 +142,19 @@ func IsRateLimited(err error) (time.Duration, bool) {
 	return e.RetryAfter, true
 }
 
+// NotSent tells whether nothing of the call has left us, so that it certainly made
+// nothing: there was no connection to send it over.
+func NotSent(err error) bool {
+	var e *callError
+	return errors.As(err, &e) && e.notSent
+}
+
 // callError is a call that was not answered.
 type callError struct {
-	op  string
-	err error
-	key string
+	op      string
+	err     error
+	key     string
+	notSent bool
 }
 
 func (e *callError) Error() string { return "clerk: " + e.op + ": " + safe(e.err.Error(), e.key) }

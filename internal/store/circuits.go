@@ -13,7 +13,7 @@ import (
 // The kinds of circuit.
 const (
 	CircuitProvider = "provider" // all of Salla, its OAuth server, Clerk
-	CircuitStore    = "store"    // one store at Salla
+	CircuitStore    = "store"    // one store, at Salla or at Clerk
 	CircuitDatabase = "database" // one server of tenant databases
 )
 
@@ -21,7 +21,7 @@ const (
 type Circuit struct {
 	Name         string
 	Kind         string
-	Merchant     *int64 // whose store it is
+	Merchant     *int64 // whose store it is, at Salla
 	Failures     int    // in a row
 	FailingSince *time.Time
 	Reason       string     // of the last failure, in a few words
@@ -29,6 +29,7 @@ type Circuit struct {
 	RetryAt      *time.Time // while it is open: when one call may try
 	Probes       int        // failed ones, since it opened
 	ProbeUntil   *time.Time // one call tries now, and nobody else until then
+	HalfOpen     bool       // it is open, but the last sign was good: the next call decides
 	Now          time.Time  // by the database's clock, which all of these go by
 }
 
@@ -43,11 +44,24 @@ func (c Circuit) Since() time.Time {
 	return c.Now
 }
 
-const circuitColumns = `name, kind, merchant, failures, failing_since, reason, opened_at, retry_at, probes, probe_until, now() AS now`
+const circuitColumns = `name, kind, merchant, failures, failing_since, reason, opened_at, retry_at, probes, probe_until, ` +
+	halfOpen + ` AS half_open, now() AS now`
 
-// Circuits returns every circuit that is open or whose last call has failed.
+// halfOpen tells that a circuit is open and the last sign of the other side was good.
+const halfOpen = `coalesce(opened_at IS NOT NULL AND closed_at > failed_at, false)`
+
+// manyFailing bounds how many circuits a process keeps in mind.
+const manyFailing = 1000
+
+// Circuits returns the circuits that are open or whose last call has failed, at most
+// 1000: those of stores last, and of these first the open ones that failed last.
 func (db *DB) Circuits(ctx context.Context) ([]Circuit, error) {
-	rows, err := db.pool.Query(ctx, `SELECT `+circuitColumns+` FROM circuits WHERE failures > 0 ORDER BY name`)
+	rows, err := db.pool.Query(ctx, `
+		SELECT `+circuitColumns+`
+		FROM circuits
+		WHERE failures > 0
+		ORDER BY kind = 'store', opened_at IS NULL, failed_at DESC, name
+		LIMIT $1`, manyFailing)
 	if err != nil {
 		return nil, fmt.Errorf("read the circuits: %w", err)
 	}
@@ -73,13 +87,13 @@ func (db *DB) OpenCircuit(ctx context.Context, name string) (*Circuit, error) {
 // manyOpen bounds how many open circuits are listed.
 const manyOpen = 200
 
-// OpenCircuits returns the circuits that are open, at most 200: those of stores
-// last, and of each kind those that opened first first.
+// OpenCircuits returns the circuits that are open and not half open, at most 200:
+// those of stores last, and of each kind those that opened first first.
 func (db *DB) OpenCircuits(ctx context.Context) ([]Circuit, error) {
 	rows, err := db.pool.Query(ctx, `
 		SELECT `+circuitColumns+`
 		FROM circuits
-		WHERE failures > 0 AND opened_at IS NOT NULL
+		WHERE failures > 0 AND opened_at IS NOT NULL AND NOT `+halfOpen+`
 		ORDER BY kind = 'store', opened_at, name
 		LIMIT $1`, manyOpen)
 	if err != nil {
@@ -97,7 +111,7 @@ type CircuitFailure struct {
 	Name     string
 	Kind     string
 	Merchant *int64 // whose circuit it is
-	From     *int64 // the store that the call was for
+	From     *int64 // the store that the call was for, by a number of its own
 	Reason   string
 
 	Failures int           // so many in a row open it,
@@ -154,16 +168,55 @@ func (db *DB) CircuitFailed(ctx context.Context, f CircuitFailure) (c Circuit, o
 // anew tells in CircuitFailed whether a failure is the first of its row.
 const anew = `(c.opened_at IS NULL AND (c.failures = 0 OR c.failed_at < now() - @forget::interval))`
 
-// CircuitProbe claims the one call that an open circuit lets through, for length.
-// Where it is claimed, not due, or closed, the circuit tells so.
+// CircuitSpread opens the circuit of a provider for a store whose own, of the name
+// own, is open and was probed in vain, where no call to the provider has succeeded
+// since that opened. It tells whether it did.
+func (db *DB) CircuitSpread(ctx context.Context, f CircuitFailure, own string) (Circuit, bool, error) {
+	rows, err := db.pool.Query(ctx, `
+		INSERT INTO circuits AS c (name, kind, failures, failing_since, failed_at, reason, opened_at, retry_at)
+		SELECT @name, @kind, own.failures, own.failing_since, now(), @reason, now(), now() + @pause::interval
+		FROM circuits own
+		WHERE own.name = @own AND own.opened_at IS NOT NULL AND own.probes > 0
+		  AND NOT EXISTS (
+		      SELECT FROM circuits wide
+		      WHERE wide.name = @name AND (wide.opened_at IS NOT NULL OR wide.closed_at > own.opened_at)
+		  )
+		ON CONFLICT (name) DO UPDATE
+		SET failures = greatest(c.failures, excluded.failures), failing_since = excluded.failing_since,
+		    failed_at = now(), reason = excluded.reason, opened_at = now(), retry_at = excluded.retry_at,
+		    probes = 0, probe_holder = NULL, probe_until = NULL
+		WHERE c.opened_at IS NULL
+		RETURNING `+circuitColumns, pgx.NamedArgs{
+		"name": f.Name, "kind": f.Kind, "reason": f.Reason, "pause": f.Pause, "own": own,
+	})
+	if err != nil {
+		return Circuit{}, false, fmt.Errorf("open %s for %s: %w", f.Name, own, err)
+	}
+	c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Circuit])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Circuit{}, false, nil
+	}
+	if err != nil {
+		return Circuit{}, false, fmt.Errorf("open %s for %s: %w", f.Name, own, err)
+	}
+	return c, true, nil
+}
+
+// CircuitProbe claims the one call that an open circuit lets through, for length
+// from now; its holder may so claim it again. Where it is claimed by another, not
+// due, or closed, the circuit tells so.
 func (db *DB) CircuitProbe(ctx context.Context, name string, holder uuid.UUID, length time.Duration) (Circuit, bool, error) {
 	c, err := db.updateCircuit(ctx, `
 		UPDATE circuits
 		SET probe_holder = $2, probe_until = now() + $3
-		WHERE name = $1 AND opened_at IS NOT NULL AND retry_at <= now() AND (probe_until IS NULL OR probe_until <= now())
+		WHERE name = $1 AND opened_at IS NOT NULL AND retry_at <= now()
+		  AND (probe_until IS NULL OR probe_until <= now() OR probe_holder = $2)
 		RETURNING `+circuitColumns, name, holder, length)
 	if errors.Is(err, pgx.ErrNoRows) {
 		c, err = circuit(ctx, db.pool, name)
+		if errors.Is(err, pgx.ErrNoRows) { // it was pruned: nobody minds
+			return Circuit{Name: name, Now: time.Now()}, false, nil
+		}
 		if err != nil {
 			return Circuit{}, false, fmt.Errorf("claim the probe of %s: %w", name, err)
 		}
@@ -210,12 +263,25 @@ func (db *DB) CircuitClosed(ctx context.Context, name string, holder uuid.UUID) 
 	return tag.RowsAffected() > 0, nil
 }
 
-// CircuitLeft gives the holder's probe back: the call was not made after all.
-func (db *DB) CircuitLeft(ctx context.Context, name string, holder uuid.UUID) error {
+// CircuitHalfOpen ends the holder's probe, which was a good sign but no call of the
+// kind that fails: the circuit stays open for the next one, which decides.
+func (db *DB) CircuitHalfOpen(ctx context.Context, name string, holder uuid.UUID) error {
 	if _, err := db.pool.Exec(ctx, `
 		UPDATE circuits
-		SET probe_holder = NULL, probe_until = NULL
+		SET probe_holder = NULL, probe_until = NULL, closed_at = now()
 		WHERE name = $1 AND probe_holder = $2`, name, holder); err != nil {
+		return fmt.Errorf("half open the circuit %s: %w", name, err)
+	}
+	return nil
+}
+
+// CircuitLeft gives the holder's probe back, which told nothing: the next may be made
+// after pause.
+func (db *DB) CircuitLeft(ctx context.Context, name string, holder uuid.UUID, pause time.Duration) error {
+	if _, err := db.pool.Exec(ctx, `
+		UPDATE circuits
+		SET probe_holder = NULL, probe_until = NULL, retry_at = greatest(retry_at, now() + $3::interval)
+		WHERE name = $1 AND probe_holder = $2`, name, holder, pause); err != nil {
 		return fmt.Errorf("give back the probe of %s: %w", name, err)
 	}
 	return nil
@@ -225,9 +291,30 @@ func (db *DB) CircuitLeft(ctx context.Context, name string, holder uuid.UUID) er
 func (db *DB) CircuitAnswered(ctx context.Context, name string) error {
 	if _, err := db.pool.Exec(ctx, `
 		UPDATE circuits
-		SET `+inOrder+`
+		SET `+inOrder+`, closed_at = now()
 		WHERE name = $1 AND opened_at IS NULL AND failures > 0`, name); err != nil {
 		return fmt.Errorf("note an answer of %s: %w", name, err)
+	}
+	return nil
+}
+
+// circuitKept is for how long a circuit is kept that nobody asks for.
+const circuitKept = 24 * time.Hour
+
+// PruneCircuits forgets the circuits that nobody probes any more: those of stores
+// that have left, and those that nobody has needed for a day. A circuit that is
+// forgotten is closed.
+func (db *DB) PruneCircuits(ctx context.Context) error {
+	if _, err := db.pool.Exec(ctx, `
+		DELETE FROM circuits c
+		WHERE (probe_until IS NULL OR probe_until <= now())
+		  AND (kind = 'store' AND NOT EXISTS (
+		          SELECT FROM tenants t
+		          WHERE (t.merchant = c.merchant OR c.merchant IS NULL AND right(c.name, 36) = t.id::text)
+		            AND t.status <> 'suspended')
+		       OR (kind <> 'provider' OR opened_at IS NOT NULL AND NOT `+halfOpen+`)
+		          AND greatest(failed_at, retry_at, closed_at) < now() - $1::interval)`, circuitKept); err != nil {
+		return fmt.Errorf("forget circuits: %w", err)
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func (p *Pools) acquire(ctx context.Context, t Target) (*pgx.Conn, error) {
 	}
 	if pl.conn != nil {
 		c := pl.conn.conn
-		if !c.IsClosed() && (time.Since(pl.conn.since) < trustFor || c.Ping(ctx) == nil) {
+		if !c.IsClosed() && (time.Since(pl.conn.since) < trustFor || alive(ctx, c)) {
 			return c, nil
 		}
 		p.discard(pl.conn)
@@ -136,9 +136,17 @@ func (p *Pools) acquire(ctx context.Context, t Target) (*pgx.Conn, error) {
 	c, err := p.connect(ctx, t)
 	if err != nil {
 		p.release(t, nil)
-		return nil, translate(err)
+		return nil, signIn(ctx, err)
 	}
 	return c, nil
+}
+
+// alive tells whether a connection still answers. One that is silent is not waited
+// for any longer than a new one would be.
+func alive(ctx context.Context, c *pgx.Conn) bool {
+	ctx, cancel := context.WithTimeout(ctx, min(connectTimeout, c.Config().ConnectTimeout))
+	defer cancel()
+	return c.Ping(ctx) == nil
 }
 
 func (p *Pools) connect(ctx context.Context, t Target) (*pgx.Conn, error) {

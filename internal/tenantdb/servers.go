@@ -114,7 +114,7 @@ func (s *Servers) do(ctx context.Context, server, database string, fn func(*pgx.
 	}
 	c, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return translate(err)
+		return signIn(ctx, err)
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)

@@ -59,7 +59,7 @@ func withCircuits(facts []templates.Fact, now snapshot, when func(time.Time) tem
 			continue
 		case c.Kind == store.CircuitDatabase:
 			f := templates.Fact{Label: "Tenant databases"}
-			facts = append(facts, circuitFact(f, "a server does not answer", c, 0, when))
+			facts = append(facts, circuitFact(f, "one does not answer", c, 0, when))
 			continue
 		case c.Name == circuit.NameClerk:
 			label, waiting = "Clerk", now.clerk.Failing+now.clerk.Limited
@@ -90,11 +90,18 @@ func circuitNotices(now snapshot, when func(time.Time) templates.Moment) []templ
 		n := templates.Notice{Kind: templates.Broken, Href: "/admin/lanes", Link: "see"}
 		todo := "What needs it waits and goes on by itself. Look whether it is down, or our way to it."
 		if c.Kind == store.CircuitStore {
-			if stores++; stores > storesNamed || c.Merchant == nil {
+			if stores++; stores > storesNamed {
 				continue
 			}
-			n.Kind, n.Href = templates.Wait, "/admin/tenants?q="+strconv.FormatInt(*c.Merchant, 10)
-			todo = "Other stores go on; this one's work waits and goes on by itself. If it stays, ask Salla."
+			provider := "Salla"
+			switch id, atClerk := circuit.TenantOf(c.Name); {
+			case atClerk:
+				n.Href, provider = tenantHref(id), "Clerk"
+			case c.Merchant != nil:
+				n.Href = "/admin/tenants?q=" + strconv.FormatInt(*c.Merchant, 10)
+			}
+			n.Kind = templates.Wait
+			todo = "Other stores go on; this one's work waits and goes on by itself. If it stays, ask " + provider + "."
 		}
 		n.Text = circuitWords(c, when) + " " + todo
 		list = append(list, n)
@@ -102,7 +109,7 @@ func circuitNotices(now snapshot, when func(time.Time) templates.Moment) []templ
 	if more := stores - storesNamed; more > 0 {
 		list = append(list, templates.Notice{
 			Kind: templates.Wait, Href: "/admin/tenants", Link: "see",
-			Text: "Salla has not answered for " + templates.Plural(more, "more store", "more stores") + " for a quarter of an hour and longer.",
+			Text: "Salla or Clerk has not answered for " + templates.Plural(more, "more store", "more stores") + " for a quarter of an hour and longer.",
 		})
 	}
 	return list
@@ -111,27 +118,44 @@ func circuitNotices(now snapshot, when func(time.Time) templates.Moment) []templ
 // circuitWords is the sentence about an open circuit.
 func circuitWords(c store.Circuit, when func(time.Time) templates.Moment) string {
 	name := circuit.Says(c)
-	if c.Merchant != nil {
+	if _, atClerk := circuit.TenantOf(c.Name); atClerk {
+		name = "Clerk for one store"
+	} else if c.Merchant != nil {
 		name = fmt.Sprintf("Salla for the store %d", *c.Merchant)
 	}
 	return sentence(fmt.Sprintf("%s has not answered since %s (%s)", name, when(c.Since()).Clock, c.Reason))
 }
 
-// storeCircuit reads the open circuit of a tenant's store; nil: it is closed, or
-// there is no store.
-func (s *Server) storeCircuit(ctx context.Context, merchant *int64) (*store.Circuit, error) {
-	if merchant == nil {
-		return nil, nil //nolint:nilnil // no store, no circuit
+// storeCircuits reads the open circuits of one tenant, at Salla and at Clerk.
+func (s *Server) storeCircuits(ctx context.Context, t store.Tenant) ([]store.Circuit, error) {
+	names := []string{circuit.ClerkName(t.ID)}
+	if t.Merchant != nil {
+		names = []string{circuit.StoreName(*t.Merchant), names[0]}
 	}
-	return s.DB.OpenCircuit(ctx, circuit.StoreName(*merchant))
+	var open []store.Circuit
+	for _, name := range names {
+		c, err := s.DB.OpenCircuit(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil {
+			open = append(open, *c)
+		}
+	}
+	return open, nil
 }
 
-// circuitNotice says on a tenant's page that its store does not answer.
+// circuitNotice says on a tenant's page who does not answer for its store.
 func (x whole) circuitNotice(when func(time.Time) templates.Moment) []templates.Notice {
-	if x.circuit == nil {
-		return nil
+	var list []templates.Notice
+	for _, c := range x.circuits {
+		provider := "Salla"
+		if _, atClerk := circuit.TenantOf(c.Name); atClerk {
+			provider = "Clerk"
+		}
+		list = append(list, templates.Notice{Kind: templates.Wait, Text: fmt.Sprintf(
+			"%s has not answered for this store since %s (%s): its work waits and goes on by itself. Next probe at %s.",
+			provider, when(c.Since()).Clock, c.Reason, when(*c.RetryAt).Clock)})
 	}
-	return []templates.Notice{{Kind: templates.Wait, Text: fmt.Sprintf(
-		"Salla has not answered for this store since %s (%s): its work waits and goes on by itself. Next probe at %s.",
-		when(x.circuit.Since()).Clock, x.circuit.Reason, when(*x.circuit.RetryAt).Clock)}}
+	return list
 }

@@ -28,7 +28,7 @@ func TestOverviewTellsWhatDoesNotAnswer(t *testing.T) {
 	health := healthOf(doc)
 	for label, want := range map[string][]string{
 		"Clerk":            {"does not answer", "since", "(HTTP 503) · 1 piece of work waits · next probe"},
-		"Tenant databases": {"a server does not answer", "(connection refused) · next probe"},
+		"Tenant databases": {"one does not answer", "(connection refused) · next probe"},
 		"Salla":            {"not asked yet"},
 	} {
 		for _, part := range want {
@@ -45,6 +45,8 @@ func TestOverviewTellsWhatDoesNotAnswer(t *testing.T) {
 	for merchant := range int64(5) {
 		d.openCircuit("salla/store/"+string(rune('1'+merchant)), "store", new(merchant+1), "HTTP 500", time.Hour)
 	}
+	clerks := d.store("Dune", 9, "provisioning")
+	d.openCircuit("clerk/tenant/"+clerks.String(), "store", nil, "HTTP 500", 2*time.Hour)
 	d.s.snapshots = snapshots{}
 	var needs []string
 	d.page(http.StatusOK, "/admin").Find(`[data-live=needs] li`).Each(func(_ int, li *goquery.Selection) {
@@ -55,7 +57,8 @@ func TestOverviewTellsWhatDoesNotAnswer(t *testing.T) {
 		"Clerk has not answered since", "(HTTP 503). What needs it waits and goes on by itself.",
 		"The server of tenant databases db:5432 has not answered since",
 		"Salla for the store 1 has not answered since", "see /admin/tenants?q=1",
-		"Salla has not answered for 2 more stores for a quarter of an hour and longer.",
+		"Clerk for one store has not answered since", "If it stays, ask Clerk. see " + tenantHref(clerks),
+		"Salla or Clerk has not answered for 3 more stores for a quarter of an hour and longer.",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("want %q among\n%s", want, all)
@@ -75,6 +78,11 @@ func TestTenantPageTellsThatItsStoreDoesNotAnswer(t *testing.T) {
 	}
 	if head := words(d.page(http.StatusOK, tenantHref(other)).Find(`[data-live=head]`)); strings.Contains(head, want) {
 		t.Errorf("another store's page: %q", head)
+	}
+	d.openCircuit("clerk/tenant/"+other.String(), "store", nil, "HTTP 500", time.Minute)
+	const clerks = "Clerk has not answered for this store since"
+	if head := words(d.page(http.StatusOK, tenantHref(other)).Find(`[data-live=head]`)); !strings.Contains(head, clerks) || strings.Contains(head, want) {
+		t.Errorf("the page of a store that Clerk does not answer for: %q", head)
 	}
 }
 
