@@ -29,6 +29,9 @@ const (
 	groupBytes   = 4 << 20  // one event may be larger
 	queueBytes   = 64 << 20 // of what waits for its commit; who comes then waits for room
 	eventBytes   = 4 << 10  // what an event weighs besides what it says
+
+	// groupTime ends a commit that PostgreSQL never answers: nobody waits that long.
+	groupTime = 10 * time.Second
 )
 
 // recorder groups events into commits. It has no goroutine while nothing queues.
@@ -52,6 +55,7 @@ type recording struct {
 	headers []byte
 	weight  int64
 	group   *group // whose commit it is in; nil while it queues
+	parted  bool   // the group's work does not wait for it
 
 	// What became of it, once done is closed.
 	done chan struct{}
@@ -133,8 +137,7 @@ func (r *recorder) leave(ctx context.Context, t *track, rec *recording) error {
 		r.room.Release(rec.weight)
 		return fmt.Errorf("wait for the commit: %w", ctx.Err())
 	}
-	g.waiting--
-	last := g.waiting == 0
+	last := g.part(rec)
 	t.mu.Unlock()
 	if last {
 		g.cancel()
@@ -150,16 +153,27 @@ func (r *recorder) leave(ctx context.Context, t *track, rec *recording) error {
 	return fmt.Errorf("wait for the commit: %w", ctx.Err())
 }
 
+// part is told, under the track's lock, that nobody waits for the event any more:
+// who brought it has gone, or is answered. last: nobody is left who waits for the work.
+func (g *group) part(rec *recording) (last bool) {
+	if rec.parted {
+		return false
+	}
+	rec.parted = true
+	g.waiting--
+	return g.waiting == 0
+}
+
 // work commits what queues on a track, until nothing does.
 func (r *recorder) work(t *track) {
 	for {
-		ctx, cancel := context.WithCancel(context.Background()) // of nobody alone
+		ctx, cancel := context.WithTimeout(context.Background(), groupTime) // of nobody alone
 		g := t.next(cancel)
 		if g == nil {
 			cancel()
 			return
 		}
-		r.commitGroup(ctx, g)
+		r.commitGroup(ctx, t, g)
 		cancel()
 	}
 }
@@ -187,13 +201,13 @@ func (t *track) next(cancel context.CancelFunc) *group {
 }
 
 // commitGroup commits a group. Whatever happens, everybody is answered.
-func (r *recorder) commitGroup(ctx context.Context, g *group) {
+func (r *recorder) commitGroup(ctx context.Context, t *track, g *group) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.answer(unanswered(g.events), fmt.Errorf("record events: panic: %v\n%s", v, debug.Stack()))
+			r.answer(t, unanswered(g.events), fmt.Errorf("record events: panic: %v\n%s", v, debug.Stack()))
 		}
 	}()
-	r.commit(ctx, g.events)
+	r.commit(ctx, t, g.events)
 }
 
 // unanswered are the events of which it is not known yet what became of them.
@@ -210,7 +224,7 @@ func unanswered(events []*recording) []*recording {
 
 // commit commits events in one transaction. If PostgreSQL refuses the data of one
 // of them, each half is tried without the other, so that the good ones get in.
-func (r *recorder) commit(ctx context.Context, events []*recording) {
+func (r *recorder) commit(ctx context.Context, t *track, events []*recording) {
 	begun := time.Now()
 	err := r.insert(ctx, events)
 	if again(err) && ctx.Err() == nil {
@@ -224,17 +238,25 @@ func (r *recorder) commit(ctx context.Context, events []*recording) {
 	case !unfit(err):
 		err = fmt.Errorf("record events: %w", err)
 	case half > 0 && protect.Neighbour:
-		r.commit(ctx, events[:half])
-		r.commit(ctx, events[half:])
+		r.commit(ctx, t, events[:half])
+		r.commit(ctx, t, events[half:])
 		return
 	default:
 		err = fault.New(fault.Invalid, "the payload is not one that jsonb can hold")
 	}
-	r.answer(events, err)
+	r.answer(t, events, err)
 }
 
-// answer tells who waits what became of their events.
-func (r *recorder) answer(events []*recording, err error) {
+// answer tells who waits what became of their events. Work that goes on for others
+// ends where all of those have gone.
+func (r *recorder) answer(t *track, events []*recording, err error) {
+	t.mu.Lock()
+	for _, rec := range events {
+		if rec.group.part(rec) {
+			defer rec.group.cancel()
+		}
+	}
+	t.mu.Unlock()
 	for _, rec := range events {
 		if err != nil {
 			rec.err = err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/semaphore"
 
@@ -480,6 +481,55 @@ func TestFaultCommitThatEverybodyLeftIsEnded(t *testing.T) {
 	release()
 	if rec, err := db.RecordEvent(t.Context(), delivery(1, 1)); err != nil || rec.Duplicate {
 		t.Errorf("when they come again: %+v, %v", rec, err)
+	}
+}
+
+func TestFaultHalfThatMeetsSilenceIsEndedWhenItsCallersHaveLeft(t *testing.T) {
+	t.Parallel()
+	first, gate, silent := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	calls := 0
+	r := &recorder{room: semaphore.NewWeighted(queueBytes), observe: func(int, time.Duration, error) {}}
+	r.insert = func(ctx context.Context, _ []*recording) error {
+		switch calls++; calls {
+		case 1: // alone: the others queue together
+			close(first)
+			<-gate
+		case 2: // both of them: one does not fit
+			return &pgconn.PgError{Code: "22P05"}
+		case 4: // the second half
+			if _, bounded := ctx.Deadline(); !bounded {
+				t.Error("the commit may take for ever")
+			}
+			close(silent)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	}
+	tr := r.trackOf(delivery(1, 1))
+	go func() { _ = r.record(t.Context(), &recording{event: delivery(1, 1)}) }()
+	<-first
+	ctx, leave := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	for nr := range 2 {
+		go func() { ended <- r.record(ctx, &recording{event: delivery(1, nr+2)}) }()
+	}
+	dbtest.Eventually(t, 5*time.Second, "both to queue", func() bool { return tr.queued() == 2 })
+	close(gate)
+	<-silent
+	if err := <-ended; err != nil {
+		t.Errorf("the first half: %v", err)
+	}
+
+	leave()
+
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the second half: %v", err)
+	}
+	within, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := r.record(within, &recording{event: delivery(1, 9)}); err != nil {
+		t.Errorf("the next delivery: %v", err)
 	}
 }
 
