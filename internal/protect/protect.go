@@ -62,6 +62,8 @@ const (
 	// RefreshUnknown keeps a refresh token that may have been consumed from being
 	// sent again.
 	RefreshUnknown = removed != "refresh_unknown"
+	// ClaimBack takes back the claim of a refresh that no call follows.
+	ClaimBack = removed != "claim_back"
 	// RefreshOutlives keeps the end of a task from cutting off a refresh, whose
 	// answer is the only copy of the new tokens.
 	RefreshOutlives = removed != "refresh_outlives"
@@ -109,6 +111,8 @@ const (
 	Spool = removed != "spool"
 	// Circuit keeps a fleet's calls away from what does not answer.
 	Circuit = removed != "circuit"
+	// OutageSpared keeps the outage of something else from making a dead letter.
+	OutageSpared = removed != "outage_spared"
 )
 
 // The app's life in a store: order by the tenant's row, and by asking.

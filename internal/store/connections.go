@@ -69,7 +69,7 @@ func connectionWhere(ctx context.Context, q querier, where string, args ...any) 
 // BeginRefresh claims the one right to use the refresh token of that version, for
 // length. ok is false where the connection is not active any more, or not at that
 // version: somebody else was faster. After an error nobody knows whether it is
-// claimed: CancelRefresh takes it back.
+// claimed, nor whether it still will be: FenceRefresh takes it back.
 func (db *DB) BeginRefresh(ctx context.Context, tenantID uuid.UUID, version int64, length time.Duration) (attempt uuid.UUID, ok bool, err error) {
 	attempt = uuid.New()
 	tag, err := db.pool.Exec(ctx, `
@@ -83,11 +83,60 @@ func (db *DB) BeginRefresh(ctx context.Context, tenantID uuid.UUID, version int6
 	return attempt, tag.RowsAffected() == 1, nil
 }
 
-// CancelRefresh takes the claim back: it is certain that the refresh token was not
-// used.
-func (db *DB) CancelRefresh(ctx context.Context, tenantID, attempt uuid.UUID) error {
-	return db.writeAttempt(ctx, tenantID, attempt, `
-		status = 'active', attempt = NULL, attempt_until = NULL, refresh_unknown_at = NULL, parked_reason = NULL`)
+// CancelRefresh takes the claim back where the attempt and version are still its own:
+// it is certain that the refresh token was not used. A connection that was parked
+// meanwhile, because nobody knew that, is healed; the tasks are what goes on then.
+func (db *DB) CancelRefresh(ctx context.Context, tenantID, attempt uuid.UUID, version int64) ([]Task, error) {
+	var tasks []Task
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		tasks = nil
+		if _, err := lockTenant(ctx, tx, tenantID); err != nil { // always before the connection
+			return err
+		}
+		c, err := connectionWhere(ctx, tx, `
+			id = $1 AND attempt = $2 AND version = $3 AND status IN ('refreshing', 'needs_reauthorisation')
+			FOR UPDATE`, tenantID, attempt, version)
+		if errors.Is(err, fault.NotFound) {
+			return nil // somebody decided otherwise
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE connections
+			SET status = 'active', attempt = NULL, attempt_until = NULL, refresh_unknown_at = NULL, parked_reason = NULL,
+			    state = CASE WHEN status = 'needs_reauthorisation' AND state = 'failed' THEN 'done' ELSE state END, updated_at = now()
+			WHERE id = $1`, tenantID); err != nil {
+			return err
+		}
+		if c.Status != ConnectionParked {
+			return nil
+		}
+		tasks, err = grantCame(ctx, tx, tenantID)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take a refresh back: %w", err)
+	}
+	return tasks, nil
+}
+
+// FenceRefresh takes back a claim of which nobody knows whether it was committed, or
+// will be: it raises the version, so that a claim that comes late finds nothing. The
+// grant is the same; who has read it before reads it again.
+func (db *DB) FenceRefresh(ctx context.Context, tenantID, attempt uuid.UUID, version int64) ([]Task, error) {
+	tasks, err := db.CancelRefresh(ctx, tenantID, attempt, version)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.pool.Exec(ctx, `
+		UPDATE connections
+		SET status = 'active', version = version + 1, attempt = NULL, attempt_until = NULL, refresh_unknown_at = NULL, updated_at = now()
+		WHERE id = $1 AND version = $2 AND (status = 'active' OR status = 'refreshing' AND attempt = $3)`,
+		tenantID, version, attempt); err != nil {
+		return nil, fmt.Errorf("keep a claim that comes late away: %w", err)
+	}
+	return tasks, nil
 }
 
 // UnknownRefresh notes that nobody knows whether the refresh token was used: the

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/wosool/wosool/internal/dbtest"
@@ -72,9 +74,29 @@ func TestFaultClaimWithoutAReplyIsTakenBack(t *testing.T) {
 		c := s.row()
 		return c.Status == store.ConnectionActive && c.Attempt == nil
 	})
-	s.answers(2)
+	s.answers(3) // taking it back raised the version once
 	s.neverAgain()
 	if s.asked() != 1 {
 		t.Errorf("%d calls, want one", s.asked())
+	}
+}
+
+// A claim that is carried out only after it was taken back finds nothing to claim.
+func TestFaultClaimThatComesLateIsKeptAway(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, -time.Minute)
+	before := b.row(t)
+	attempt := uuid.New()
+
+	if _, err := b.db.FenceRefresh(t.Context(), b.tenant, attempt, before.Version); err != nil {
+		t.Fatal(err)
+	}
+	_, late, err := b.db.BeginRefresh(t.Context(), b.tenant, before.Version, time.Minute)
+
+	if c := b.row(t); err != nil || late || c.Status != store.ConnectionActive || c.Version != before.Version+1 {
+		t.Errorf("the late claim: %v, %v; %s, version %d", late, err, c.Status, c.Version)
+	}
+	if g, err := b.Token(t.Context(), b.tenant); err != nil || !strings.HasPrefix(g.Access, "access-1-") || b.accounts.calls.Load() != 1 {
+		t.Errorf("afterwards: %v after %d calls, want one refresh", err, b.accounts.calls.Load())
 	}
 }

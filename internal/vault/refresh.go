@@ -79,9 +79,9 @@ func (v *Vault) claim(ctx context.Context, c store.Connection) (attempt uuid.UUI
 	try, end := context.WithTimeout(ctx, claiming)
 	defer end()
 	attempt, ok, err = v.DB.BeginRefresh(try, c.TenantID, c.Version, v.timeout()+grace)
-	if err != nil {
+	if err != nil && protect.ClaimBack {
 		v.calls.Go(func() {
-			if err := persist(ctx, func(ctx context.Context) error { return v.DB.CancelRefresh(ctx, c.TenantID, attempt) }); err != nil {
+			if err := v.takeBack(ctx, c, attempt, v.DB.FenceRefresh); err != nil {
 				v.log().ErrorContext(ctx, "the claim of a refresh that was not made could not be taken back", "tenant_id", c.TenantID, "error", err)
 			}
 		})
@@ -101,14 +101,13 @@ func (v *Vault) call(ctx context.Context, c store.Connection, attempt uuid.UUID,
 	case err == nil:
 		return v.complete(ctx, c, attempt, token)
 	case limited:
-		err := persist(ctx, func(ctx context.Context) error { return v.DB.CancelRefresh(ctx, c.TenantID, attempt) })
-		if err != nil {
+		if err := v.cancel(ctx, c, attempt); err != nil {
 			return nil, err
 		}
 		return nil, fault.WaitUntil(time.Now().Add(max(after, pause)), "Salla's OAuth server, which limits us")
 	case salla.NotSent(err), !protect.RefreshUnknown && !salla.IsInvalidGrant(err):
 		log.WarnContext(ctx, "a refresh could not be sent", "error", err)
-		if lost := persist(ctx, func(ctx context.Context) error { return v.DB.CancelRefresh(ctx, c.TenantID, attempt) }); lost != nil {
+		if lost := v.cancel(ctx, c, attempt); lost != nil {
 			return nil, lost
 		}
 		if _, waits := errors.AsType[*fault.Wait](err); waits {
@@ -133,6 +132,28 @@ func (v *Vault) call(ctx context.Context, c store.Connection, attempt uuid.UUID,
 		return nil, err
 	}
 	return nil, errUnknown
+}
+
+// cancel takes back the claim of a refresh that certainly used no token. Where the
+// grant was parked meanwhile it is good again, and what waits for it goes on.
+func (v *Vault) cancel(ctx context.Context, c store.Connection, attempt uuid.UUID) error {
+	return v.takeBack(ctx, c, attempt, v.DB.CancelRefresh)
+}
+
+func (v *Vault) takeBack(
+	ctx context.Context, c store.Connection, attempt uuid.UUID,
+	back func(ctx context.Context, tenantID, attempt uuid.UUID, version int64) ([]store.Task, error),
+) error {
+	var tasks []store.Task
+	err := persist(ctx, func(ctx context.Context) error {
+		now, err := back(ctx, c.TenantID, attempt, c.Version)
+		tasks = append(tasks, now...)
+		return err
+	})
+	if len(tasks) > 0 && v.Enqueue != nil {
+		v.Enqueue(ctx, tasks)
+	}
+	return err
 }
 
 // complete stores what a refresh answered: T2.

@@ -35,6 +35,7 @@ func table() []hunt {
 		{"refresh_claim", "store", "^TestFaultRefreshIsClaimedOnce$"},
 		{"refresh_claim", "vault", "^TestFiftyCallersMakeOneRefresh$"},
 		{"refresh_unknown", "vault", "^TestOutcomesOfARefresh$"},
+		{"claim_back", "vault", "^TestFaultClaimWithoutAReplyIsTakenBack$"},
 		{"refresh_outlives", "vault", "^TestRefreshOutlivesItsTask$"},
 		{"refresh_answer", "store", "^TestFaultLateRefreshReplacesNoNewGrant$"},
 		{"known_token", "vault", "^TestKnownRefreshTokenIsNeverStored$"},
@@ -56,6 +57,7 @@ func table() []hunt {
 
 		{"spool", "events", "^TestFaultSpoolKeepsAnAuthorizeOverAnOutage$"},
 		{"circuit", "circuit", "^TestFaultOpensForTheFleetAndClosesByAProbe$"},
+		{"outage_spared", "worker", "^TestFaultOutagesMakeNoDeadLetters$"},
 
 		{"old_uninstall", "events", "^TestFaultOldUninstallNeedsNobodysAnswer$"},
 		{"old_authorize", "events", "^TestOlderAuthorize$"},
