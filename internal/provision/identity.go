@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wosool/wosool/internal/circuit"
 	"github.com/wosool/wosool/internal/clerk"
 	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/protect"
@@ -186,10 +187,13 @@ func (r *round) settled(asked *time.Time, what string) error {
 	return nil
 }
 
-// notMade tells whether a request was refused, so that it certainly made nothing.
+// notMade tells whether a request has certainly made nothing: Clerk refused it, it
+// never left us, or it was kept back while Clerk does not answer.
 func notMade(err error) bool {
-	e, ok := errors.AsType[*clerk.Error](err)
-	return ok && e.Status/100 == 4 && e.Status != 408
+	if e, ok := errors.AsType[*clerk.Error](err); ok {
+		return e.Status/100 == 4 && e.Status != 408
+	}
+	return clerk.NotSent(err) || circuit.NotMade(err)
 }
 
 func clerkWords(err error) error {

@@ -100,6 +100,7 @@ func TestReinstall(t *testing.T) {
 		t.Error("an uninstalled tenant's database can be read")
 	}
 
+	w.exec(`UPDATE runs SET status = 'complete', state = 'done' WHERE tenant_id = $1`, task.ID)
 	w.sandboxInstall(task.ID, 3004)
 	mend := w.fault(sandbox.FaultRule{System: "salla", Path: "/webhooks/subscribe", Effect: sandbox.EffectStatus, Status: 503})
 	tasks = w.event("app.store.authorize", 3004, func(l store.Lease, end store.LifecycleEnd) (bool, []store.Task, error) {
@@ -124,6 +125,22 @@ func TestReinstall(t *testing.T) {
 
 	got := w.ready(task.ID)
 	w.whole(got, "3004")
+	reconciles := func() (n int) {
+		t.Helper()
+		if err := w.pool.QueryRow(t.Context(), `SELECT count(*) FROM runs WHERE tenant_id = $1 AND kind = 'reconcile'`, task.ID).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := reconciles(); n != 1 {
+		t.Errorf("%d reconciles for what happened without webhooks, want 1", n)
+	}
+	w.exec(`UPDATE steps SET status = 'pending' WHERE tenant_id = $1 AND name IN ('subscriptions', 'verify')`, task.ID)
+	w.exec(`UPDATE tenants SET task = 'tenant:provision', state = 'runnable', due_at = now() WHERE id = $1`, task.ID)
+	w.untilReady(store.Task{Kind: store.KindTenantProvision, ID: task.ID, Epoch: got.Epoch})
+	if n := reconciles(); n != 1 {
+		t.Errorf("%d reconciles after a look that found every webhook, want the one", n)
+	}
 	if *got.ClerkOrganizationID != *before.ClerkOrganizationID || *got.DatabaseName != *before.DatabaseName || !got.ReadyAt.Equal(*before.ReadyAt) {
 		t.Error("a reinstall changed the tenant's organization, database or first readiness")
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wosool/wosool/internal/budget"
+	"github.com/wosool/wosool/internal/circuit"
 	"github.com/wosool/wosool/internal/clerk"
 	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/salla"
@@ -22,7 +23,8 @@ import (
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
-// Provisioner runs tenants' life cycle. All fields but Settle are required.
+// Provisioner runs tenants' life cycle. All fields but Circuits and Settle are
+// required.
 type Provisioner struct {
 	DB      *store.DB
 	Access  Access
@@ -30,6 +32,10 @@ type Provisioner struct {
 	Servers *tenantdb.Servers
 	Keys    Sealer
 	Log     *slog.Logger
+
+	// Circuits keep the calls to Clerk away from it while it does not answer, all or
+	// those for one tenant; nil: every call is made.
+	Circuits *circuit.Circuits
 
 	PublicURL string // where the world reaches the api
 	Strategy  string // how Salla is to protect its deliveries: signature or token
@@ -62,6 +68,7 @@ func (e *errSkip) Error() string { return e.why }
 // round is one attempt at a tenant's provisioning.
 type round struct {
 	*Provisioner
+	Clerk *clerk.Client // as this tenant
 	lease store.Lease
 	id    uuid.UUID
 }
@@ -92,7 +99,7 @@ func (p *Provisioner) steps(ctx context.Context, lease store.Lease) error {
 	if err != nil {
 		return err
 	}
-	r := &round{Provisioner: p, lease: lease, id: lease.ID}
+	r := &round{Provisioner: p, Clerk: p.clerkFor(lease.ID), lease: lease, id: lease.ID}
 	for _, s := range steps {
 		if s.Over() {
 			continue
@@ -105,6 +112,16 @@ func (p *Provisioner) steps(ctx context.Context, lease store.Lease) error {
 		}
 	}
 	return nil
+}
+
+// clerkFor is Clerk for the calls of one tenant.
+func (p *Provisioner) clerkFor(id uuid.UUID) *clerk.Client {
+	if p.Circuits == nil {
+		return p.Clerk
+	}
+	own := *p.Clerk
+	own.Guard = p.Circuits.Clerk(id).Guard
+	return &own
 }
 
 // step runs one step and records what became of it.

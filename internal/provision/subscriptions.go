@@ -43,6 +43,10 @@ type subscriptionsIntent struct {
 	Strategy string           `json:"strategy"`
 	Key      string           `json:"key"` // tells one secret from the next, and nothing of either
 	Signed   map[string]int64 `json:"signed"`
+	// Missed tells that some were not there, or not protected: what happened in the
+	// store meanwhile may never have been told to us. store.DB takes it back with the
+	// import that finds it.
+	Missed bool `json:"missed,omitempty"`
 }
 
 // atOnce is how many of one store's subscriptions are seen to at a time: each is
@@ -103,6 +107,17 @@ func (s *subscriber) confirmed(event string, hook salla.Webhook) bool {
 	return s.signed(s.in, event, hook)
 }
 
+// miss records that events may have been missed, before anything is made.
+func (s *subscriber) miss(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in.Missed {
+		return nil
+	}
+	s.in.Missed = true
+	return s.DB.StepIntent(ctx, s.lease, tenant.StepSubscriptions, s.in)
+}
+
 // confirm records that Salla has.
 func (s *subscriber) confirm(ctx context.Context, event string, id int64) error {
 	s.mu.Lock()
@@ -127,6 +142,7 @@ func (r *round) subscriptionsIntent(ctx context.Context) (subscriptionsIntent, e
 	if in.Address == want.Address && in.Strategy == want.Strategy && in.Key == want.Key && in.Signed != nil {
 		return in, nil
 	}
+	want.Missed = in.Missed
 	return want, r.DB.StepIntent(ctx, r.lease, tenant.StepSubscriptions, want)
 }
 
@@ -166,6 +182,12 @@ func (s *subscriber) subscription(ctx context.Context, event string, there []sal
 			return err
 		}
 	}
+	if hook.ID != 0 && s.confirmed(event, hook) {
+		return nil
+	}
+	if err := s.miss(ctx); err != nil {
+		return err
+	}
 	if hook.ID == 0 {
 		err := s.salla(ctx, s.tenant, func(ctx context.Context, c *salla.Client) (err error) {
 			hook, err = c.Subscribe(ctx, event, s.in.Address, webhookName)
@@ -174,9 +196,6 @@ func (s *subscriber) subscription(ctx context.Context, event string, there []sal
 		if err != nil {
 			return addressWords(refused(err))
 		}
-	}
-	if s.confirmed(event, hook) {
-		return nil
 	}
 	var back salla.Webhook
 	err := s.salla(ctx, s.tenant, func(ctx context.Context, c *salla.Client) (err error) {

@@ -199,5 +199,16 @@ func afterResume(ctx context.Context, q querier, l Lease) ([]Task, error) {
 		return nil, held(ctx, q, l, `
 			task = 'tenant:provision', epoch = epoch + 1, state = 'waiting', holder = NULL, lease_until = NULL, due_at = NULL`)
 	}
-	return nil, finish(ctx, q, l)
+	if err := finish(ctx, q, l); err != nil || status != string(tenant.Ready) {
+		return nil, err
+	}
+	var granted bool
+	if err := q.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM connections WHERE id = $1 AND status IN ('active', 'refreshing'))`, l.ID).Scan(&granted); err != nil {
+		return nil, fmt.Errorf("look for a grant: %w", err)
+	}
+	if !granted {
+		return nil, nil
+	}
+	return openMissed(ctx, q, l.ID)
 }

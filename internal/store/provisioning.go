@@ -142,7 +142,8 @@ func (db *DB) SetModelVersion(ctx context.Context, l Lease, version int) error {
 
 // MarkReady ends a tenant's provisioning: every step is done or skipped, and the
 // tenant is still provisioning and installed, or registered by hand. Events that
-// waited for it go on, and its history starts to fill in where there is a grant.
+// waited for it go on, and its history starts to fill in where there is a grant, or is
+// looked over where the store may have told us less than all.
 // A tenant that changed meanwhile is handed on to another round.
 func (db *DB) MarkReady(ctx context.Context, l Lease) ([]Task, error) {
 	var tasks []Task
@@ -190,14 +191,42 @@ func (db *DB) MarkReady(ctx context.Context, l Lease) ([]Task, error) {
 		if !granted {
 			return nil
 		}
-		opened, err := openRun(ctx, tx, l.ID, "initial", nil, nil)
-		tasks = append(tasks, opened...)
+		missed, err := openMissed(ctx, tx, l.ID)
+		if err != nil {
+			return err
+		}
+		opened, err := openRun(ctx, tx, l.ID, RunInitial, nil, nil)
+		tasks = append(append(tasks, missed...), opened...)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return tasks, nil
+}
+
+// openMissed opens a reconcile of a tenant whose store's webhooks had to be made anew,
+// once for each time: it finds what was told to nobody meanwhile. The first import
+// does, too, where that is yet to come.
+func openMissed(ctx context.Context, q querier, tenantID uuid.UUID) ([]Task, error) {
+	tag, err := q.Exec(ctx, `
+		UPDATE steps
+		SET intent = intent - 'missed'
+		WHERE tenant_id = $1 AND name = 'subscriptions' AND intent->'missed' = 'true'`, tenantID)
+	if err != nil {
+		return nil, fmt.Errorf("look for missed events: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return nil, nil
+	}
+	had, err := hadInitial(ctx, q, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	if !had {
+		return openRun(ctx, q, tenantID, RunInitial, nil, nil)
+	}
+	return openRun(ctx, q, tenantID, RunReconcile, nil, nil)
 }
 
 // Granted tells whether a store has granted the tenant access and not taken it

@@ -32,7 +32,7 @@ func (db *DB) PauseRun(ctx context.Context, tenantID uuid.UUID, by Actor) ([]Tas
 		// The leases run on: who resumes waits for the old handlers' end.
 		if _, err := tx.Exec(ctx, `
 			UPDATE pages
-			SET state = 'waiting', holder = NULL, due_at = NULL, last_error = 'the import is paused'
+			SET state = 'waiting', holder = NULL, due_at = NULL, last_error = 'the import is paused', failing_since = NULL
 			WHERE run_id = $1 AND state IN ('held', 'runnable')`, run.ID); err != nil {
 			return nil, fmt.Errorf("pause pages: %w", err)
 		}

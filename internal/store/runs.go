@@ -103,16 +103,8 @@ func openRun(ctx context.Context, q querier, tenantID uuid.UUID, kind string, re
 		return nil, err
 	}
 	if kind == RunInitial {
-		var had bool
-		if err := q.QueryRow(ctx, `
-			SELECT EXISTS (
-				SELECT FROM runs
-				WHERE tenant_id = $1 AND kind = 'initial' AND status NOT IN ('failed', 'cancelled')
-			)`, tenantID).Scan(&had); err != nil {
-			return nil, fmt.Errorf("open run: %w", err)
-		}
-		if had {
-			return nil, nil
+		if had, err := hadInitial(ctx, q, tenantID); err != nil || had {
+			return nil, err
 		}
 	}
 	id, err := newID()
@@ -149,6 +141,19 @@ func openRun(ctx context.Context, q querier, tenantID uuid.UUID, kind string, re
 		return nil, fmt.Errorf("queue run: %w", err)
 	}
 	return nil, nil
+}
+
+// hadInitial tells whether a tenant has an initial run that is open or came to an end
+// by itself.
+func hadInitial(ctx context.Context, q querier, tenantID uuid.UUID) (had bool, err error) {
+	if err := q.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM runs
+			WHERE tenant_id = $1 AND kind = 'initial' AND status NOT IN ('failed', 'cancelled')
+		)`, tenantID).Scan(&had); err != nil {
+		return false, fmt.Errorf("look for the initial run: %w", err)
+	}
+	return had, nil
 }
 
 // keepTenant takes the lock that a new row's reference to its tenant takes anyway,

@@ -12,18 +12,21 @@ import (
 	"github.com/wosool/wosool/internal/sandbox"
 )
 
-// Clerk is down for longer than any number of attempts lasts: two stores that are
+// Clerk is down for longer than any number of attempts lasts: three stores that are
 // being set up wait, and are ready by themselves when it answers again.
 func TestFaultClerkIsDownForLong(t *testing.T) {
 	t.Parallel()
-	const first, second = 72101, 72102
-	s := newSystem(t, options{
-		workers: 2, stores: []sandbox.StoreSpec{store(first, 8), store(second, 8)},
-	})
+	merchants := []int64{72101, 72102, 72103} // one that fails alone is no outage of Clerk
+	o := options{workers: 2}
+	for _, m := range merchants {
+		o.stores = append(o.stores, store(m, 8))
+	}
+	s := newSystem(t, o)
 	s.fault(t, sandbox.FaultRule{System: "clerk", Effect: sandbox.EffectStatus, Status: http.StatusServiceUnavailable, Body: "html"})
 
-	s.install(first)
-	s.install(second)
+	for _, m := range merchants {
+		s.install(m)
+	}
 	s.awaitCircuit(t, "clerk")
 	// Whatever they have behind them: the outage alone is no reason to give up.
 	s.exec(t, `UPDATE tenants SET attempts = 7`)
@@ -33,7 +36,7 @@ func TestFaultClerkIsDownForLong(t *testing.T) {
 		t.Errorf("Clerk was called %d times while its circuit was open, want the probes only", made)
 	}
 
-	for _, merchant := range []int64{first, second} {
+	for _, merchant := range merchants {
 		got, ok := s.tenant(merchant)
 		if !ok || got.Status != "provisioning" {
 			t.Fatalf("during the outage the store %d is %+v, want it to be set up still", merchant, got)
@@ -49,8 +52,9 @@ func TestFaultClerkIsDownForLong(t *testing.T) {
 	}
 
 	s.sandbox.ClearFaults()
-	s.awaitStatus(first, "ready")
-	s.awaitStatus(second, "ready")
+	for _, m := range merchants {
+		s.awaitStatus(m, "ready")
+	}
 	if open := s.circuits(t); len(open) != 0 {
 		t.Errorf("circuits that are open afterwards: %v", open)
 	}

@@ -55,10 +55,29 @@ func TestWholeWay(t *testing.T) {
 	if away.SuspendedBy == nil || *away.SuspendedBy != "uninstall" || away.Connection.State != "revoked" {
 		t.Errorf("after the uninstall: suspended by %v, connection %+v", away.SuspendedBy, away.Connection)
 	}
+	// Salla has dropped our webhooks, so nobody tells us of what happens now.
+	product := s.sandbox.SourceIDs(merchant, "products")[0]
+	s.changed(s.sandbox.ChangePrice(merchant, product, 8811))
+	for _, d := range s.sandbox.Deliveries() {
+		if strings.HasPrefix(d.Event, "product.") && strings.Contains(string(d.Body), "8811") {
+			t.Fatalf("%s of the new price was delivered though the app is not installed", d.Event)
+		}
+	}
 	s.install(merchant)
 	back := s.awaitStatus(merchant, "ready")
 	if back.ID != got.ID || *back.Clerk.Organization != *got.Clerk.Organization || back.Database.Name != got.Database.Name {
 		t.Errorf("after the reinstall it is another tenant: %+v, was %+v", back, got)
+	}
+
+	db := s.tenantConn(back)
+	dbtest.Eventually(t, 60*time.Second, "what happened without webhooks is found", func() bool {
+		var found bool
+		err := db.QueryRow(t.Context(), `SELECT price = 8811 FROM salla_products WHERE salla_product_id = $1::bigint::text`, product).Scan(&found)
+		return err == nil && found
+	})
+	var reconciles int
+	if err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM runs WHERE tenant_id = $1 AND kind = 'reconcile'`, back.ID).Scan(&reconciles); err != nil || reconciles != 1 {
+		t.Errorf("%d reconciles, %v, want the one that the reinstall asks for", reconciles, err)
 	}
 
 	s.nothingInTheClear()
