@@ -57,6 +57,7 @@ type Lease struct {
 	Tenant   *uuid.UUID // whose row it is, where it is a tenant's
 	Attempts int        // failed attempts before this one
 	Until    time.Time
+	Failing  time.Duration // since the first of them, but for what it has waited; 0 where there is none
 }
 
 // Taken says what became of an attempt to take a row.
@@ -131,6 +132,7 @@ func (db *DB) Take(ctx context.Context, t Task, length time.Duration) (Lease, Ta
 		return Lease{}, TakenGone, err
 	}
 	l := Lease{Kind: t.Kind, ID: t.ID, Epoch: t.Epoch, Holder: uuid.New()}
+	var failing float64 // seconds
 	err = db.pool.QueryRow(ctx, `
 		UPDATE `+table.name+`
 		SET holder = $4, lease_until = now() + $5,
@@ -138,8 +140,10 @@ func (db *DB) Take(ctx context.Context, t Task, length time.Duration) (Lease, Ta
 		    state = 'runnable', due_at = coalesce(due_at, now()), unleased_since = NULL
 		WHERE id = $1 AND epoch = $2 AND task = $3
 		  AND state IN ('runnable', 'failed') AND `+protect.Where(protect.Lease, `(lease_until IS NULL OR lease_until <= now())`)+`
-		RETURNING attempts, lease_until, `+table.key,
-		t.ID, t.Epoch, t.Kind, l.Holder, length).Scan(&l.Attempts, &l.Until, &l.Tenant)
+		RETURNING attempts, lease_until, `+table.key+`,
+		    CASE WHEN attempts > 0 THEN coalesce(extract(epoch FROM now() - failing_since), 0)::float8 ELSE 0 END`,
+		t.ID, t.Epoch, t.Kind, l.Holder, length).Scan(&l.Attempts, &l.Until, &l.Tenant, &failing)
+	l.Failing = time.Duration(failing * float64(time.Second))
 	if err == nil {
 		return l, TakenOurs, nil
 	}
@@ -212,17 +216,31 @@ func finish(ctx context.Context, q querier, l Lease) error {
 	return held(ctx, q, l, `state = 'done', holder = NULL, lease_until = NULL, due_at = NULL, attempts = 0, last_error = NULL`)
 }
 
+// stillFailing notes since when attempts have failed in a row.
+const stillFailing = `failing_since = CASE WHEN attempts > 0 THEN coalesce(failing_since, now()) ELSE now() END`
+
 // Postpone gives the row back until a time, the epoch kept and no attempt spent.
 // A zero time means that somebody else ends the wait. why is shown to operators.
+// Time that is waited is no time of failing.
 func (db *DB) Postpone(ctx context.Context, l Lease, until time.Time, why string) error {
 	return postpone(ctx, db.pool, l, until, why)
 }
 
 func postpone(ctx context.Context, q querier, l Lease, until time.Time, why string) error {
 	if until.IsZero() {
-		return held(ctx, q, l, `state = 'waiting', holder = NULL, lease_until = NULL, due_at = NULL, last_error = $3`, why)
+		return held(ctx, q, l, `
+			state = 'waiting', holder = NULL, lease_until = NULL, due_at = NULL, last_error = $3, failing_since = NULL`, why)
 	}
-	return held(ctx, q, l, `holder = NULL, lease_until = NULL, due_at = $3, last_error = $4`, until, why)
+	return held(ctx, q, l, `
+		holder = NULL, lease_until = NULL, due_at = $3, last_error = $4,
+		failing_since = failing_since + greatest($3 - now(), interval '0')`, until, why)
+}
+
+// Spare makes the row due again after delay, like Retry, but spends no attempt: what
+// failed is not the work's own, and attempts are kept for what is.
+func (db *DB) Spare(ctx context.Context, l Lease, delay time.Duration, why string) error {
+	return held(ctx, db.pool, l,
+		`holder = NULL, lease_until = NULL, due_at = now() + $3, last_error = $4, `+stillFailing, delay, why)
 }
 
 // HandBack gives the row back at once, no attempt spent: this process stops.
@@ -234,7 +252,7 @@ func (db *DB) HandBack(ctx context.Context, l Lease) error {
 // when that is.
 func (db *DB) Retry(ctx context.Context, l Lease, delay time.Duration, why string) error {
 	return held(ctx, db.pool, l,
-		`holder = NULL, lease_until = NULL, due_at = now() + $3, attempts = attempts + 1, last_error = $4`, delay, why)
+		`holder = NULL, lease_until = NULL, due_at = now() + $3, attempts = attempts + 1, last_error = $4, `+stillFailing, delay, why)
 }
 
 // GiveUp makes the row a dead letter with its reason.
@@ -310,7 +328,7 @@ func wake(ctx context.Context, q querier, kind string, id uuid.UUID) (Task, erro
 	var t Task
 	err = q.QueryRow(ctx, `
 		UPDATE `+table.name+`
-		SET attempts = CASE WHEN state = 'failed' THEN 0 ELSE attempts END,
+		SET attempts = CASE WHEN state = 'failed' THEN 0 ELSE attempts END, failing_since = NULL,
 		    state = 'runnable', due_at = now(), enqueued_at = now()
 		WHERE id = $1 AND state IN ('held', 'runnable', 'waiting', 'failed')
 		RETURNING task, id, epoch, `+table.lane, id).Scan(&t.Kind, &t.ID, &t.Epoch, &t.Lane)

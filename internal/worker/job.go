@@ -252,18 +252,27 @@ func (j *jobs) settle(ctx context.Context, kind registered, l store.Lease, err e
 	case waits:
 		answer := &later{delay: time.Until(wait.Until), why: wait.Error()}
 		return "waiting", j.write(ctx, j.DB.Postpone(ctx, l, wait.Until, wait.Error()), answer)
-	case !permanent(err) && outage(err) && l.Attempts+spared >= kind.policy.Attempts:
-		delay := kind.policy.Max + rand.N(kind.policy.Max/4)
-		return "waiting", j.write(ctx, j.DB.Postpone(ctx, l, time.Now().Add(delay), reason(err)), &later{delay: delay, why: reason(err)})
-	case permanent(err) || l.Attempts+1 >= kind.policy.Attempts:
-		giveUp := kind.GiveUp
-		if giveUp == nil {
-			giveUp = j.DB.GiveUp
+	case protect.OutageSpared && !permanent(err) && outage(err) && l.Attempts+spared >= kind.policy.Attempts:
+		if circuit.OfProvider(err) && l.Failing >= hopeless {
+			err = fmt.Errorf("it has failed for %d hours without one success: %w", int(l.Failing.Hours()), err)
+			return j.dead(ctx, kind, l, err)
 		}
-		return "dead", j.write(ctx, giveUp(ctx, l, reason(err)), fmt.Errorf("%s: %w", reason(err), asynq.SkipRetry))
+		delay := kind.policy.Max + rand.N(kind.policy.Max/4)
+		return "waiting", j.write(ctx, j.DB.Spare(ctx, l, delay, reason(err)), &later{delay: delay, why: reason(err)})
+	case permanent(err) || l.Attempts+1 >= kind.policy.Attempts:
+		return j.dead(ctx, kind, l, err)
 	}
 	delay := kind.policy.Delay(l.Attempts + 1)
 	return "failed", j.write(ctx, j.DB.Retry(ctx, l, delay, reason(err)), &later{delay: delay, failure: true, why: reason(err)})
+}
+
+// dead makes the row a dead letter.
+func (j *jobs) dead(ctx context.Context, kind registered, l store.Lease, err error) (outcome string, answer error) {
+	giveUp := kind.GiveUp
+	if giveUp == nil {
+		giveUp = j.DB.GiveUp
+	}
+	return "dead", j.write(ctx, giveUp(ctx, l, reason(err)), fmt.Errorf("%s: %w", reason(err), asynq.SkipRetry))
 }
 
 // write turns the fate of the row's last write into the answer: a row that went
@@ -295,8 +304,16 @@ func Ring(ctx context.Context, queue *tasks.Enqueuer, log *slog.Logger, next []s
 // are the work's own.
 const spared = 3
 
+// hopeless is for how long a provider may fail one piece of work, attempt by attempt
+// and while it answers others so that its circuit is closed, before that is the work's
+// own matter: a page, say, that it answers with 500 for ever. What was waited for, an
+// open circuit above all, does not count. Our own servers have no such end: what they
+// fail is mended by bringing them back.
+const hopeless = 24 * time.Hour
+
 // outage tells whether err is about the other side, and not about the work: that
-// alone never makes a dead letter, not while its circuit is closed either.
+// alone makes no dead letter, not while its circuit is closed either, until it is
+// hopeless.
 func outage(err error) bool { return circuit.Is(err) || store.IsOutage(err) }
 
 // permanent tells whether another attempt cannot mend err.

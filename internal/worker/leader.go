@@ -65,6 +65,9 @@ func (w *Worker) startLoops(ctx context.Context) (stop func()) {
 	loops.Go(func() { w.every(ctx, "schedule", w.Intervals.Schedule, w.schedule) })
 	loops.Go(func() { w.every(ctx, "prune", w.Intervals.Prune, w.prune) })
 	loops.Go(func() { w.every(ctx, "figures", figuresEvery, w.rollFigures) })
+	if w.Tend != nil {
+		loops.Go(func() { w.every(ctx, "circuits", w.Intervals.Schedule, w.Tend) })
+	}
 	return func() {
 		cancel()
 		loops.Wait()
@@ -113,6 +116,9 @@ func (w *Worker) prune(ctx context.Context) error {
 		return err
 	}
 	if err := w.DB.PruneInstalls(ctx); err != nil {
+		return err
+	}
+	if err := w.DB.PruneCircuits(ctx); err != nil {
 		return err
 	}
 	return w.DB.DropExpired(ctx, w.Retention)

@@ -31,7 +31,7 @@ type Handler struct {
 	GiveUp func(ctx context.Context, l store.Lease, reason string) error
 }
 
-// Worker executes tasks. All fields are required.
+// Worker executes tasks. All fields but Tend are required.
 type Worker struct {
 	DB          *store.DB
 	Redis       redis.UniversalClient
@@ -45,6 +45,9 @@ type Worker struct {
 	Lanes       []string
 	Metrics     prometheus.Registerer
 	Log         *slog.Logger
+
+	// Tend probes, on the leader, what is known to be down while nobody needs it.
+	Tend func(ctx context.Context) error
 }
 
 // lanes of the two servers, with their weights. The first has workers of its
