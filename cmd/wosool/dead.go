@@ -194,21 +194,22 @@ func (c *deadRetryCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	var sum web.DeadRetried
+	remaining := func() string { return countWords(store.DeadCount{N: sum.Remaining, AtLeast: sum.AtLeast}) }
 	for {
 		done, err := web.RetryDead(ctx, db, f, store.DeadAct{By: a.actor(), Why: c.Why}, deadRound, wake)
 		if err != nil {
 			return err
 		}
-		sum.Retried, sum.Remaining = sum.Retried+done.Retried, done.Remaining
-		if done.Remaining == 0 || done.Retried == 0 {
+		sum.Retried, sum.Remaining, sum.AtLeast = sum.Retried+done.Retried, done.Remaining, done.AtLeast
+		if done.Remaining == 0 && !done.AtLeast || done.Retried == 0 {
 			break
 		}
-		fmt.Fprintf(a.notes, "%d retried, %d remaining\n", sum.Retried, sum.Remaining)
+		fmt.Fprintf(a.notes, "%d retried, %s remaining\n", sum.Retried, remaining())
 	}
 	told()
 	return a.print(sum, func(w io.Writer) {
-		fmt.Fprintf(w, "%d retried, %d remaining.\n", sum.Retried, sum.Remaining)
-		if sum.Remaining > 0 {
+		fmt.Fprintf(w, "%d retried, %s remaining.\n", sum.Retried, remaining())
+		if sum.Remaining > 0 || sum.AtLeast {
 			fmt.Fprintln(w, "Somebody else has those in hand: run it again.")
 		}
 	})
@@ -227,17 +228,26 @@ func (c *deadRetryCmd) wouldRetry(ctx context.Context, a *app, db *store.DB, f s
 	}
 	would := struct {
 		WouldRetry int              `json:"would_retry"`
+		AtLeast    bool             `json:"at_least,omitempty"` // there may be more: not all were looked at
 		Sample     []web.DeadLetter `json:"sample"`
-	}{count, make([]web.DeadLetter, len(found.Letters))}
+	}{count.N, count.AtLeast, make([]web.DeadLetter, len(found.Letters))}
 	for i, l := range found.Letters {
 		would.Sample[i] = web.DeadLetterRow(l)
 	}
 	return a.print(would, func(w io.Writer) {
-		fmt.Fprintf(w, "%d would be retried.\n", count)
+		fmt.Fprintf(w, "%s would be retried.\n", countWords(count))
 		if len(would.Sample) > 0 {
 			deadRows(w, would.Sample)
 		}
 	})
+}
+
+// countWords says a count, and whether it may be more.
+func countWords(n store.DeadCount) string {
+	if n.AtLeast {
+		return fmt.Sprintf("at least %d", n.N)
+	}
+	return fmt.Sprint(n.N)
 }
 
 // waker gives what has the tasks of a committed batch run, and what says at the end

@@ -93,15 +93,20 @@ func (db *DB) DeadList(ctx context.Context, f DeadFilter) (DeadPage, error) {
 	var edge DeadCursor
 	var found []DeadLetter
 	ahead := func(a, b DeadCursor) bool { return (a.compare(b) > 0) != f.Newer }
-	for _, s := range sources {
-		letters, end, err := db.deadPart(ctx, s, args, f, limit+1)
-		if err != nil {
-			return DeadPage{}, err
+	if err := db.inDeadOrder(ctx, func(tx pgx.Tx) error {
+		for _, s := range sources {
+			letters, end, err := deadPart(ctx, tx, s, args, f, limit+1)
+			if err != nil {
+				return err
+			}
+			found = append(found, letters...)
+			if !end.IsZero() && (edge.IsZero() || ahead(end, edge)) {
+				edge = end
+			}
 		}
-		found = append(found, letters...)
-		if !end.IsZero() && (edge.IsZero() || ahead(end, edge)) {
-			edge = end
-		}
+		return nil
+	}); err != nil {
+		return DeadPage{}, err
 	}
 	if !edge.IsZero() { // beyond it, not every table was looked at
 		found = slices.DeleteFunc(found, func(l DeadLetter) bool { return ahead(edge, l.cursor()) })
@@ -174,8 +179,8 @@ func (s deadSource) from(f DeadFilter, columns string) string {
 
 // deadPart lists up to limit dead letters of one source. end is not zero where only
 // the rows up to there were looked at.
-func (db *DB) deadPart(
-	ctx context.Context, s deadSource, args pgx.NamedArgs, f DeadFilter, limit int,
+func deadPart(
+	ctx context.Context, q querier, s deadSource, args pgx.NamedArgs, f DeadFilter, limit int,
 ) (letters []DeadLetter, end DeadCursor, err error) {
 	const columns = `task, id, epoch, %s AS lane, %s AS tenant_id, %s AS merchant, attempts, last_error, ` + failedAt + ` AS failed_at`
 	order := "DESC"
@@ -185,14 +190,12 @@ func (db *DB) deadPart(
 	inner := fmt.Sprintf(columns, s.lane, s.key, s.merchant)
 	sql, rest := s.from(f, inner)+fmt.Sprintf(` LIMIT %d`, limit), `true`
 	if len(s.rest) > 0 {
-		err := db.pool.QueryRow(ctx, s.from(f, failedAt+`, id`)+fmt.Sprintf(` OFFSET %d LIMIT 1`, s.window-1),
-			pgx.QueryExecModeCacheDescribe, args).Scan(&end.FailedAt, &end.ID)
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return nil, end, fmt.Errorf("list dead letters: %w", err)
+		if end, err = deadEnd(ctx, q, s, f, args); err != nil {
+			return nil, end, err
 		}
 		sql, rest = s.from(f, inner)+fmt.Sprintf(` LIMIT %d`, s.window), strings.Join(s.rest, ` AND `)
 	}
-	rows, err := db.pool.Query(ctx, `
+	rows, err := q.Query(ctx, `
 		SELECT task, id, epoch, lane, tenant_id, merchant, attempts, coalesce(last_error, '') AS reason,
 		       `+deadKey+` AS "group", failed_at
 		FROM (`+sql+`) AS d
@@ -206,6 +209,31 @@ func (db *DB) deadPart(
 		return nil, end, fmt.Errorf("list dead letters: %w", err)
 	}
 	return letters, end, nil
+}
+
+// inDeadOrder does what reads dead letters in the order of an index. While little is
+// known of a table, PostgreSQL takes a few thousand of them for a handful, and would
+// read and sort all there are for each page.
+func (db *DB) inDeadOrder(ctx context.Context, do func(tx pgx.Tx) error) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true),
+			       set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)`); err != nil {
+			return fmt.Errorf("look through dead letters: %w", err)
+		}
+		return do(tx)
+	})
+}
+
+// deadEnd is where a page ends that looks at each row of a source; zero where the
+// source ends before.
+func deadEnd(ctx context.Context, q querier, s deadSource, f DeadFilter, args pgx.NamedArgs) (end DeadCursor, err error) {
+	err = q.QueryRow(ctx, s.from(f, failedAt+`, id`)+fmt.Sprintf(` OFFSET %d LIMIT 1`, s.window-1),
+		pgx.QueryExecModeCacheDescribe, args).Scan(&end.FailedAt, &end.ID)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return DeadCursor{}, fmt.Errorf("look through dead letters: %w", err)
+	}
+	return end, nil
 }
 
 // nameOwners fills in the merchant of those that name a tenant, and the tenant of
@@ -278,30 +306,49 @@ func (db *DB) DeadLetterOf(ctx context.Context, kind string, id uuid.UUID) (Dead
 	return one[0], err
 }
 
-// CountDead counts the dead letters that the filter chooses, exactly.
-func (db *DB) CountDead(ctx context.Context, f DeadFilter) (int, error) {
-	f.Cursor = DeadCursor{}
+// DeadCount is how many dead letters a filter chooses.
+type DeadCount struct {
+	N       int
+	AtLeast bool // there were too many to look at: there may be more
+}
+
+// How many rows of one table are counted: by the index, and where each has to be
+// looked at, and where its group has to be told.
+const (
+	deadCounted       = 1_000_000
+	deadCountedByText = 100_000
+	deadCountedGroups = 20_000
+)
+
+// CountDead counts the dead letters that the filter chooses: exactly up to a million
+// of a kind, or, where each has to be looked at, in the newest 100,000.
+func (db *DB) CountDead(ctx context.Context, f DeadFilter) (DeadCount, error) {
+	f.Cursor, f.Newer = DeadCursor{}, false
 	sources, args, err := db.deadSources(ctx, f)
 	if err != nil {
-		return 0, err
+		return DeadCount{}, err
 	}
-	total := 0
-	for _, s := range sources {
-		// OFFSET 0 keeps the conditions on each row from choosing the index.
-		var n int
-		if err := db.pool.QueryRow(ctx, `
-			SELECT count(*)
-			FROM (
-				SELECT task, `+s.lane+` AS lane, last_error
-				FROM `+s.name+`
-				WHERE `+strings.Join(s.base, ` AND `)+`
-				OFFSET 0
-			) AS d
-			WHERE `+strings.Join(append([]string{`true`}, s.rest...), ` AND `),
-			pgx.QueryExecModeCacheDescribe, args).Scan(&n); err != nil {
-			return 0, fmt.Errorf("count dead letters: %w", err)
+	var total DeadCount
+	err = db.inDeadOrder(ctx, func(tx pgx.Tx) error {
+		for _, s := range sources {
+			columns, most := `id`, deadCounted
+			if len(s.rest) > 0 {
+				columns, most = `task, `+s.lane+` AS lane, last_error`, deadCountedByText
+				if s.window == deadGroupWindow {
+					most = deadCountedGroups
+				}
+			}
+			var looked, n int
+			if err := tx.QueryRow(ctx, `
+				SELECT count(*), count(*) FILTER (WHERE `+strings.Join(append([]string{`true`}, s.rest...), ` AND `)+`)
+				FROM (`+s.from(f, columns)+fmt.Sprintf(` LIMIT %d`, most)+`) AS d`,
+				pgx.QueryExecModeCacheDescribe, args).Scan(&looked, &n); err != nil {
+				return fmt.Errorf("count dead letters: %w", err)
+			}
+			total.N += n
+			total.AtLeast = total.AtLeast || looked == most
 		}
-		total += n
-	}
-	return total, nil
+		return nil
+	})
+	return total, err
 }

@@ -73,9 +73,12 @@ func (db *DB) RetryDead(ctx context.Context, kind string, id uuid.UUID, by Actor
 // deadBatch is how many dead letters one transaction retries.
 const deadBatch = 500
 
-// deadWindows is how many stores' windows are filled after a batch; those of the
-// others are the sweeper's, which comes within seconds.
-const deadWindows = 50
+// deadReads is how many stores' windows of reads are filled after a batch; those of
+// the others are the sweeper's, which comes within seconds.
+const deadReads = 50
+
+// deadLook is how many dead letters one round looks at where each has to be.
+const deadLook = 2_500
 
 // DeadAct is who retries dead letters, and why.
 type DeadAct struct {
@@ -86,60 +89,99 @@ type DeadAct struct {
 // DeadBatch is what one round of retrying did.
 type DeadBatch struct {
 	Retried int
-	Tasks   []Task // to be woken
-	Done    bool   // nothing was left that could be retried
+	Passed  int       // chosen, but in somebody's hands or not failed any more
+	Tasks   []Task    // to be woken
+	Next    DeadPlace // where the next round goes on
+	Done    bool      // nothing is left beyond it
 }
 
-// RetryDeadBatch retries up to 500 of the dead letters that the filter chooses, the
-// oldest first, in one transaction with its audit. What went on meanwhile, or is
-// in somebody's hands, is passed over. Events and reads of one store go on as its
-// window allows; those beyond it are held.
-func (db *DB) RetryDeadBatch(ctx context.Context, f DeadFilter, act DeadAct) (DeadBatch, error) {
-	f.Cursor = DeadCursor{}
+// DeadPlace is how far a bulk retry has come. Its zero value is the beginning.
+type DeadPlace struct {
+	source int
+	at     DeadCursor
+}
+
+// RetryDeadBatch retries up to 500 of the dead letters that the filter chooses, from
+// a place on, the oldest first, in one transaction with its audit. What went on
+// meanwhile, or is in somebody's hands, is passed over. Events and reads of one store
+// go on as its window allows; those beyond it are held. Where few of many are chosen,
+// a round may have looked at enough before it found one.
+func (db *DB) RetryDeadBatch(ctx context.Context, f DeadFilter, act DeadAct, from DeadPlace) (DeadBatch, error) {
+	f.Cursor, f.Newer = from.at, true
 	sources, args, err := db.deadSources(ctx, f)
 	if err != nil {
 		return DeadBatch{}, err
 	}
-	for _, s := range sources {
-		ids, err := db.oldestDead(ctx, s, args)
-		if err != nil {
-			return DeadBatch{}, err
-		}
-		if len(ids) == 0 {
-			continue
-		}
-		var revived []revivedRow
-		if err := db.inTx(ctx, func(tx pgx.Tx) error {
-			if revived, err = revive(ctx, tx, s.name, ids); err != nil || len(revived) == 0 {
-				return err
-			}
-			return noteRevived(ctx, tx, s.name, revived, f, act)
-		}); err != nil {
-			return DeadBatch{}, err
-		}
-		if len(revived) > 0 {
-			return DeadBatch{Retried: len(revived), Tasks: db.runnableOf(ctx, s.name, revived)}, nil
-		}
+	if from.source >= len(sources) {
+		return DeadBatch{Done: true, Next: from}, nil
 	}
-	return DeadBatch{Done: true}, nil
+	s, next := sources[from.source], DeadPlace{source: from.source + 1}
+	var ids []uuid.UUID
+	var end DeadCursor
+	if err := db.inDeadOrder(ctx, func(tx pgx.Tx) (err error) {
+		ids, end, err = oldestDead(ctx, tx, s, f, args)
+		return err
+	}); err != nil {
+		return DeadBatch{}, err
+	}
+	if !end.IsZero() {
+		next = DeadPlace{source: from.source, at: end}
+	}
+	batch := DeadBatch{Next: next, Done: next.source == len(sources)}
+	if len(ids) == 0 {
+		return batch, nil
+	}
+	var revived []revivedRow
+	if err := db.inTx(ctx, func(tx pgx.Tx) error {
+		if revived, err = revive(ctx, tx, s.name, ids); err != nil || len(revived) == 0 {
+			return err
+		}
+		return noteRevived(ctx, tx, s.name, revived, f, act)
+	}); err != nil {
+		return DeadBatch{}, err
+	}
+	batch.Retried, batch.Passed = len(revived), len(ids)-len(revived)
+	batch.Tasks = db.runnableOf(ctx, s.name, revived)
+	return batch, nil
 }
 
-// oldestDead finds the next dead letters of a source to retry.
-func (db *DB) oldestDead(ctx context.Context, s deadSource, args pgx.NamedArgs) ([]uuid.UUID, error) {
-	// OFFSET 0 keeps the conditions on each row from choosing the index.
-	rows, err := db.pool.Query(ctx, `
-		SELECT id
-		FROM (`+s.from(DeadFilter{Newer: true}, `id, task, `+s.lane+` AS lane, last_error`)+` OFFSET 0) AS d
-		WHERE `+strings.Join(append([]string{`true`}, s.rest...), ` AND `)+fmt.Sprintf(`
+// oldestDead finds the next dead letters of a source to retry. end is where it
+// stopped; zero at the end of the source.
+func oldestDead(
+	ctx context.Context, q querier, s deadSource, f DeadFilter, args pgx.NamedArgs,
+) (ids []uuid.UUID, end DeadCursor, err error) {
+	s.window = min(s.window, deadLook)
+	from, upTo := s.from(f, `id, task, `+s.lane+` AS lane, last_error, `+failedAt+` AS failed_at`), `true`
+	if len(s.rest) > 0 {
+		if end, err = deadEnd(ctx, q, s, f, args); err != nil {
+			return nil, end, err
+		}
+		args["end_at"], args["end_id"] = end.FailedAt, end.ID
+		if !end.IsZero() {
+			upTo = `(failed_at, id) <= (@end_at, @end_id)`
+		}
+		from += fmt.Sprintf(` LIMIT %d`, s.window) // rows before the end may have left, none has come
+	}
+	rows, err := q.Query(ctx, `
+		SELECT id, failed_at
+		FROM (`+from+` OFFSET 0) AS d
+		WHERE `+strings.Join(append([]string{upTo}, s.rest...), ` AND `)+fmt.Sprintf(`
+		ORDER BY failed_at, id
 		LIMIT %d`, deadBatch), pgx.QueryExecModeCacheDescribe, args)
 	if err != nil {
-		return nil, fmt.Errorf("find dead letters: %w", err)
+		return nil, end, fmt.Errorf("find dead letters: %w", err)
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	if err != nil {
-		return nil, fmt.Errorf("find dead letters: %w", err)
+	var c DeadCursor
+	if _, err := pgx.ForEachRow(rows, []any{&c.ID, &c.FailedAt}, func() error {
+		ids = append(ids, c.ID)
+		return nil
+	}); err != nil {
+		return nil, end, fmt.Errorf("find dead letters: %w", err)
 	}
-	return ids, nil
+	if len(ids) == deadBatch {
+		end = c
+	}
+	return ids, end, nil
 }
 
 // revivedRow is a dead letter that goes on.
@@ -234,33 +276,36 @@ func (db *DB) runnableOf(ctx context.Context, table string, revived []revivedRow
 			tenants[*v.TenantID] = true
 		}
 	}
-	fill := func(do func(tx pgx.Tx) ([]Task, error)) {
-		var released []Task
-		if err := db.inTx(ctx, func(tx pgx.Tx) (err error) {
-			released, err = do(tx)
+	var released []Task
+	if err := db.inTx(ctx, func(tx pgx.Tx) (err error) {
+		if len(merchants) > 0 {
+			released, err = fillWindows(ctx, tx, slices.Collect(maps.Keys(merchants)))
 			return err
-		}); err == nil {
-			tasks = append(tasks, released...)
 		}
-	}
-	windows := 0
-	for m := range merchants {
-		if windows++; windows > deadWindows {
-			break
+		for i, tenantID := range slices.Collect(maps.Keys(tenants)) {
+			if i == deadReads {
+				break
+			}
+			some, err := releaseReads(ctx, tx, tenantID)
+			if err != nil {
+				return err
+			}
+			released = append(released, some...)
 		}
-		fill(func(tx pgx.Tx) ([]Task, error) { return fillWindow(ctx, tx, m, false) })
-	}
-	for t := range tenants {
-		if windows++; windows > deadWindows {
-			break
-		}
-		fill(func(tx pgx.Tx) ([]Task, error) { return releaseReads(ctx, tx, t) })
+		return nil
+	}); err == nil {
+		tasks = append(tasks, released...)
 	}
 	return tasks
 }
 
+// deadNamed is how many events a batch names one by one in the audit, so that the
+// page of each tells of it.
+const deadNamed = 20
+
 // noteRevived adds to the audit what a batch did: one line for the act, with its
-// filter and count, and one for each tenant whose work goes on.
+// filter and count, and one for each tenant whose work goes on, or, of few events,
+// one for each.
 func noteRevived(ctx context.Context, tx pgx.Tx, table string, revived []revivedRow, f DeadFilter, act DeadAct) error {
 	each := "task.retry"
 	if table == "tenants" {
@@ -272,7 +317,11 @@ func noteRevived(ctx context.Context, tx pgx.Tx, table string, revived []revived
 			counts[*v.TenantID]++
 		}
 	}
+	named := table == "events" && len(revived) <= deadNamed
 	n := len(counts) + 1
+	if named {
+		n = len(revived) + 1
+	}
 	ids, acts, docs, owners := make([]uuid.UUID, n), make([]string, n), make([]string, n), make([]*uuid.UUID, n)
 	add := func(i int, name string, owner *uuid.UUID, details map[string]any) error {
 		id, err := newID()
@@ -287,6 +336,16 @@ func noteRevived(ctx context.Context, tx pgx.Tx, table string, revived []revived
 		"filter": f.words(), "count": len(revived), "of": table, "reason": act.Why,
 	}); err != nil {
 		return fmt.Errorf("write the audit: %w", err)
+	}
+	if named {
+		clear(counts)
+		for i, v := range revived {
+			if err := add(i+1, "event.replay", v.TenantID, map[string]any{
+				"task": v.Kind, "id": v.ID, "was": "failed", "reason": act.Why,
+			}); err != nil {
+				return fmt.Errorf("write the audit: %w", err)
+			}
+		}
 	}
 	for i, owner := range slices.SortedFunc(maps.Keys(counts), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
 		if err := add(i+1, each, &owner, map[string]any{"count": counts[owner], "of": table, "reason": act.Why}); err != nil {

@@ -15,15 +15,15 @@ import (
 // retried retries batch by batch until none is left.
 func retried(t *testing.T, db *DB, f DeadFilter) (n int, tasks []Task) {
 	t.Helper()
-	for {
-		b, err := db.RetryDeadBatch(t.Context(), f, DeadAct{By: Actor{Name: "op@example.com", Address: "192.0.2.1"}, Why: "Salla answers again"})
+	for from := (DeadPlace{}); ; {
+		b, err := db.RetryDeadBatch(t.Context(), f, DeadAct{By: Actor{Name: "op@example.com", Address: "192.0.2.1"}, Why: "Salla answers again"}, from)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b.Done {
+		n, tasks = n+b.Retried, append(tasks, b.Tasks...)
+		if from = b.Next; b.Done {
 			return n, tasks
 		}
-		n, tasks = n+b.Retried, append(tasks, b.Tasks...)
 	}
 }
 
@@ -54,8 +54,8 @@ func TestRetriedEventsKeepToTheWindow(t *testing.T) {
 	if _, taken, err := db.Take(t.Context(), tasks[0], time.Minute); err != nil || taken != TakenOurs {
 		t.Errorf("take a retried event: %v, %v", taken, err)
 	}
-	if left, err := db.CountDead(t.Context(), DeadFilter{}); err != nil || left != 0 {
-		t.Errorf("%d dead letters are left, %v", left, err)
+	if left, err := db.CountDead(t.Context(), DeadFilter{}); err != nil || left != (DeadCount{}) {
+		t.Errorf("%+v dead letters are left, %v", left, err)
 	}
 	if got := count(t, db, `audit WHERE act = 'dead.retry' AND actor = 'op@example.com' AND address = '192.0.2.1'
 		AND details->>'reason' = 'Salla answers again' AND details->'filter'->>'task' = 'event:apply'`); got != 4 {
@@ -136,6 +136,47 @@ func TestRetryingPassesOverWhatOthersHold(t *testing.T) {
 	}
 	if n, _ := retried(t, db, DeadFilter{}); n != 1 {
 		t.Errorf("%d were retried once it was free, want 1", n)
+	}
+}
+
+// An event that was retried with a few others says so itself.
+func TestRetriedEventTellsWhoRetriedIt(t *testing.T) {
+	t.Parallel()
+	db := New(dbtest.Control(t))
+	event := recordEvent(t, db, 7, "order.created", time.Time{}).ID
+	die(t, db, "events", event, "Salla answered 500")
+	deadEvents(t, db, 3, 1, "'Salla answered 500'")
+
+	if n, _ := retried(t, db, DeadFilter{}); n != 4 {
+		t.Fatalf("%d were retried, want 4", n)
+	}
+
+	turns, err := db.EventTurns(t.Context(), event)
+	if err != nil || len(turns) != 1 || turns[0].Kind != "retried" || turns[0].Actor != "op@example.com" || turns[0].Words != "failed" {
+		t.Errorf("turns = %+v, %v, want one retry by op@example.com", turns, err)
+	}
+}
+
+// Where too many would have to be looked at, the count says that it is a lower
+// bound; the retry finds them all.
+func TestCountOfManyDeadIsBounded(t *testing.T) {
+	t.Parallel()
+	db := New(dbtest.Control(t))
+	deadEvents(t, db, deadCountedGroups+10, 1, "CASE WHEN n IN (3, 15005) THEN 'a needle' ELSE 'hay' END")
+	f := DeadFilter{Merchant: new(int64(1000)), Reason: "needle"}
+	if n, err := db.CountDead(t.Context(), f); err != nil || n != (DeadCount{N: 2}) {
+		t.Errorf("counted %+v, %v, want 2", n, err)
+	}
+	letters, err := db.DeadList(t.Context(), f)
+	if err != nil || len(letters.Letters) == 0 {
+		t.Fatal(letters, err)
+	}
+	f.Reason = letters.Letters[0].Group
+	if n, err := db.CountDead(t.Context(), f); err != nil || n != (DeadCount{N: 2, AtLeast: true}) {
+		t.Errorf("of a group counted %+v, %v, want at least 2", n, err)
+	}
+	if n, _ := retried(t, db, f); n != 2 {
+		t.Errorf("%d were retried, want 2", n)
 	}
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,6 +12,10 @@ import (
 
 // merchantPatience is how long an event waits for a tenant with its merchant.
 const merchantPatience = 30 * 24 * time.Hour
+
+// windowsAtOnce is how many windows the sweeper fills, and keeps from others, in one
+// transaction.
+const windowsAtOnce = 50
 
 // SweepEvents lets events go on whose wait is over though nobody released them,
 // fills windows that have room, and ends events whose merchant never came. It works
@@ -34,9 +39,9 @@ func (db *DB) SweepEvents(ctx context.Context, limit int) ([]Task, error) {
 	if err != nil {
 		return tasks, err
 	}
-	for _, merchant := range room {
+	for part := range slices.Chunk(room, windowsAtOnce) {
 		if err := db.inTx(ctx, func(tx pgx.Tx) error {
-			released, err := fillWindow(ctx, tx, merchant, false)
+			released, err := fillWindows(ctx, tx, part)
 			tasks = append(tasks, released...)
 			return err
 		}); err != nil {
@@ -96,14 +101,15 @@ func (db *DB) waitsOver(ctx context.Context, limit int) ([]overWait, error) {
 	return over, nil
 }
 
-// windowsWithRoom finds merchants that have held events and room for them.
+// windowsWithRoom finds merchants that have held events and room for them. It steps
+// from merchant to merchant in events_window_idx, and asks as releaseHeld does.
 func (db *DB) windowsWithRoom(ctx context.Context, limit int) ([]int64, error) {
 	rows, err := db.pool.Query(ctx, `
 		WITH RECURSIVE m AS (
 			(SELECT merchant
 			 FROM events
 			 WHERE state IN ('held', 'runnable') AND merchant IS NOT NULL
-			 ORDER BY merchant
+			 ORDER BY merchant, state, id
 			 LIMIT 1)
 			UNION ALL
 			SELECT n.merchant
@@ -112,18 +118,23 @@ func (db *DB) windowsWithRoom(ctx context.Context, limit int) ([]int64, error) {
 				SELECT merchant
 				FROM events
 				WHERE state IN ('held', 'runnable') AND merchant > m.merchant
-				ORDER BY merchant
+				ORDER BY merchant, state, id
 				LIMIT 1
 			) AS n
 		)
 		SELECT m.merchant
 		FROM m
-		WHERE EXISTS (SELECT FROM events AS e WHERE e.merchant = m.merchant AND e.state = 'held')
-		  AND (
+		CROSS JOIN LATERAL (
+			SELECT 1 FROM events AS h
+			WHERE h.merchant = m.merchant AND h.state IN ('held', 'runnable') AND h.state <= 'held'
+			ORDER BY h.state, h.id
+			LIMIT 1
+		) AS held
+		WHERE (
 			SELECT count(*)
 			FROM (
-				SELECT 1 FROM events AS e
-				WHERE e.merchant = m.merchant AND e.state = 'runnable' AND e.lane = 'events'
+				SELECT 1 FROM events AS w
+				WHERE w.merchant = m.merchant AND w.state IN ('held', 'runnable') AND w.state > 'held' AND w.lane = 'events'
 				LIMIT $2
 			) AS w) < $2
 		LIMIT $1`, limit, EventWindow)

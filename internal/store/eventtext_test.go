@@ -145,7 +145,7 @@ func TestSearchReadsOnlyItsDays(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := recordEvent(t, db, 7, "order.created", time.Time{})
-	rows, err := db.pool.Query(t.Context(), `EXPLAIN `+payloadQuery, pgx.QueryExecModeExec,
+	rows, err := db.pool.Query(t.Context(), `EXPLAIN `+fmt.Sprintf(payloadQuery, ""), pgx.QueryExecModeExec,
 		"{"+rec.ID.String()+"}", rec.ID, rec.ID, "x", "x")
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func (db *DB) WaitEvent(ctx context.Context, l Lease, merchant int64, waitingFor
 		waits = true
 		if err := held(ctx, tx, l, `
 			status = 'waiting', waiting_for = $3, tenant_id = coalesce($4, tenant_id), error = NULL,
-			state = 'waiting', holder = NULL, lease_until = NULL, due_at = NULL, last_error = NULL`,
+			state = 'waiting', holder = NULL, lease_until = NULL, due_at = NULL, last_error = NULL, failing_since = NULL`,
 			waitingFor, tenantID); err != nil {
 			return err
 		}
@@ -192,44 +192,67 @@ func releaseAfter(ctx context.Context, q querier, id uuid.UUID) ([]Task, error) 
 // lock is not waited for: then one is released for the one that ended, so that the
 // count stays what the lock's holder counts.
 func fillWindow(ctx context.Context, q querier, merchant int64, ended bool) ([]Task, error) {
-	locked := true
+	most := EventWindow
 	if ended {
+		var locked bool
 		if err := q.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, windowLock(merchant)).Scan(&locked); err != nil {
 			return nil, fmt.Errorf("lock a window: %w", err)
+		}
+		if !locked {
+			most = 1
 		}
 	} else if _, err := q.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, windowLock(merchant)); err != nil {
 		return nil, fmt.Errorf("lock a window: %w", err)
 	}
+	return releaseHeld(ctx, q, []int64{merchant}, most)
+}
+
+// fillWindows fills the windows of many merchants at once. One that somebody else is
+// filling is not waited for: what is left of it is the sweeper's.
+func fillWindows(ctx context.Context, q querier, merchants []int64) ([]Task, error) {
+	locks := make([]int64, len(merchants))
+	for i, m := range merchants {
+		locks[i] = windowLock(m)
+	}
+	var free []int64
+	if err := q.QueryRow(ctx, `
+		SELECT coalesce(array_agg(merchant) FILTER (WHERE pg_try_advisory_xact_lock(lock)), '{}')
+		FROM unnest($1::bigint[], $2::bigint[]) AS w (merchant, lock)`, merchants, locks).Scan(&free); err != nil {
+		return nil, fmt.Errorf("lock windows: %w", err)
+	}
+	if len(free) == 0 {
+		return nil, nil
+	}
+	return releaseHeld(ctx, q, free, EventWindow)
+}
+
+// releaseHeld makes the oldest held events of each of the merchants runnable: up to
+// the window, and at most so many of each. Whether held or runnable is asked for as
+// an order of the two: then events_window_idx alone fits, and no plan, whenever it
+// was made, walks through the runnable events of all merchants or all of one.
+func releaseHeld(ctx context.Context, q querier, merchants []int64, most int) ([]Task, error) {
 	rows, err := q.Query(ctx, `
 		UPDATE events AS e
 		SET state = 'runnable', due_at = coalesce(e.due_at, now()), enqueued_at = now()
-		FROM (
-			SELECT id
-			FROM events
-			WHERE merchant = $1 AND state = 'held'
-			ORDER BY id
-			LIMIT (
-				SELECT CASE WHEN $2 THEN $3 - count(*) ELSE least(1, $3 - count(*)) END
-				FROM (
-					SELECT 1 FROM events
-					WHERE merchant = $1 AND state = 'runnable' AND lane = 'events'
-					LIMIT $3
-				) AS w
-			)
-			FOR UPDATE SKIP LOCKED
-		) AS h
-		WHERE e.id = h.id
-		RETURNING e.task, e.id, e.epoch, e.lane`, merchant, locked, EventWindow)
-	if err != nil {
-		return nil, fmt.Errorf("fill a window: %w", err)
-	}
-	tasks, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Task, error) {
-		var t Task
-		err := r.Scan(&t.Kind, &t.ID, &t.Epoch, &t.Lane)
-		return t, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("fill a window: %w", err)
-	}
-	return tasks, nil
+		WHERE e.id = ANY (ARRAY(
+			SELECT h.id
+			FROM unnest($1::bigint[]) AS m (merchant)
+			CROSS JOIN LATERAL (
+				SELECT h.id
+				FROM events AS h
+				WHERE h.merchant = m.merchant AND h.state IN ('held', 'runnable') AND h.state <= 'held'
+				ORDER BY h.state, h.id
+				LIMIT (
+					SELECT least($2, $3 - count(*))
+					FROM (
+						SELECT 1 FROM events AS w
+						WHERE w.merchant = m.merchant AND w.state IN ('held', 'runnable') AND w.state > 'held' AND w.lane = 'events'
+						LIMIT $3
+					) AS w
+				)
+				FOR UPDATE SKIP LOCKED
+			) AS h
+		))
+		RETURNING e.task, e.id, e.epoch, e.lane`, merchants, most, EventWindow)
+	return collectTasks(rows, err, "fill windows")
 }

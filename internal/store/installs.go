@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/protect"
 )
 
@@ -26,31 +25,44 @@ const (
 
 const (
 	// maxInstalls bounds the table: whoever asks for states without end fills no disk.
-	maxInstalls = 50_000
+	// A process counts again after each installsPart that it has begun.
+	maxInstalls  = 50_000
+	installsPart = 1000
 	// installsKept is how long a state that is over is still told from an unknown one.
 	installsKept = time.Hour
 )
 
 // BeginInstall notes a flow whose state and browser have these hashes; it may come
-// back for as long as life. fault.Unavailable: far too many are under way.
+// back for as long as life. Where far too many are under way the oldest are forgotten:
+// who fills the table closes it to nobody.
 func (db *DB) BeginInstall(ctx context.Context, stateHash, browserHash []byte, life time.Duration) error {
-	for range 2 {
-		tag, err := db.pool.Exec(ctx, `
-			INSERT INTO installs (state_hash, browser_hash, expires_at)
-			SELECT $1, $2, now() + $3
-			WHERE (SELECT count(*) FROM (SELECT FROM installs LIMIT $4) AS few) < $4`,
-			stateHash, browserHash, life, maxInstalls)
-		if err != nil {
-			return fmt.Errorf("begin an installation: %w", err)
-		}
-		if tag.RowsAffected() == 1 {
-			return nil
-		}
-		if err := db.dropInstalls(ctx, 0); err != nil {
+	if db.installs.Add(1)%installsPart == 1 {
+		if err := db.boundInstalls(ctx); err != nil {
 			return err
 		}
 	}
-	return fault.New(fault.Unavailable, "too many installations are under way: try again in a few minutes")
+	if _, err := db.pool.Exec(ctx, `
+		INSERT INTO installs (state_hash, browser_hash, expires_at)
+		VALUES ($1, $2, now() + $3)`, stateHash, browserHash, life); err != nil {
+		return fmt.Errorf("begin an installation: %w", err)
+	}
+	return nil
+}
+
+// boundInstalls keeps the newest: all live for as long, so that they are in order.
+func (db *DB) boundInstalls(ctx context.Context) error {
+	if _, err := db.pool.Exec(ctx, `
+		DELETE FROM installs
+		WHERE expires_at <= (
+			SELECT expires_at
+			FROM installs
+			ORDER BY expires_at DESC
+			OFFSET $1
+			LIMIT 1
+		)`, maxInstalls); err != nil {
+		return fmt.Errorf("bound the installations: %w", err)
+	}
+	return nil
 }
 
 // UseInstall uses up the state with that hash where it was made for the browser
@@ -88,13 +100,9 @@ func (db *DB) UseInstall(ctx context.Context, stateHash, browserHash []byte) (In
 
 // PruneInstalls forgets the flows that have been over for a while.
 func (db *DB) PruneInstalls(ctx context.Context) error {
-	return db.dropInstalls(ctx, installsKept)
-}
-
-func (db *DB) dropInstalls(ctx context.Context, kept time.Duration) error {
 	if _, err := db.pool.Exec(ctx, `
 		DELETE FROM installs
-		WHERE expires_at < now() - $1::interval`, kept); err != nil {
+		WHERE expires_at < now() - $1::interval`, installsKept); err != nil {
 		return fmt.Errorf("forget installations: %w", err)
 	}
 	return nil

@@ -1,14 +1,13 @@
 package store
 
 import (
-	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/wosool/wosool/internal/dbtest"
-	"github.com/wosool/wosool/internal/fault"
 )
 
 func TestAStateIsUsedOnceByItsBrowser(t *testing.T) {
@@ -64,18 +63,11 @@ func TestAStateIsUsedOnceByItsBrowser(t *testing.T) {
 	}
 }
 
+// Whoever fills the table closes it to nobody: the oldest make room.
 func TestInstallsAreBounded(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.Control(t)
 	db := New(pool)
-	fill := func(life time.Duration) {
-		t.Helper()
-		if _, err := pool.Exec(t.Context(), `
-			INSERT INTO installs (state_hash, browser_hash, expires_at)
-			SELECT int4send(n), '', now() + $2 FROM generate_series(1, $1) AS n`, maxInstalls, life); err != nil {
-			t.Fatal(err)
-		}
-	}
 	count := func() (n int) {
 		t.Helper()
 		if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM installs`).Scan(&n); err != nil {
@@ -83,17 +75,34 @@ func TestInstallsAreBounded(t *testing.T) {
 		}
 		return n
 	}
+	begin := func(state string) {
+		t.Helper()
+		if err := db.BeginInstall(t.Context(), []byte(state), []byte("b"), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := pool.Exec(t.Context(), `
+		INSERT INTO installs (state_hash, browser_hash, expires_at)
+		SELECT int4send(n), 'b', now() + interval '30 seconds' + n * interval '1 microsecond'
+		FROM generate_series(1, $1) AS n`, maxInstalls+500); err != nil {
+		t.Fatal(err)
+	}
 
-	fill(-time.Minute)
-	if err := db.BeginInstall(t.Context(), []byte("new"), nil, time.Minute); err == nil {
-		t.Fatal("a flow without a browser")
+	begin("mine")
+
+	if n := count(); n != maxInstalls+1 {
+		t.Errorf("%d rows, want the newest %d and the new one", n, maxInstalls)
 	}
-	if err := db.BeginInstall(t.Context(), []byte("new"), []byte("b"), time.Minute); err != nil || count() != 1 {
-		t.Errorf("room is made of what is over: %v, %d rows", err, count())
+	for state, want := range map[string]InstallState{"\x00\x00\x01\xf4": InstallUnknown, "\x00\x00\x01\xf5": InstallBound, "mine": InstallBound} {
+		if got, err := db.UseInstall(t.Context(), []byte(state), []byte("b")); err != nil || got != want {
+			t.Errorf("%x: %v, %v, want %v", state, got, err, want)
+		}
 	}
-	fill(time.Minute)
-	if err := db.BeginInstall(t.Context(), []byte("more"), []byte("b"), time.Minute); !errors.Is(err, fault.Unavailable) {
-		t.Errorf("one too many: %v", err)
+	for n := range installsPart {
+		begin(fmt.Sprint("more ", n))
+	}
+	if n := count(); n < maxInstalls || n > maxInstalls+installsPart {
+		t.Errorf("%d rows", n)
 	}
 
 	if err := db.PruneInstalls(t.Context()); err != nil || count() == 0 {

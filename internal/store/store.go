@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,7 @@ import (
 type DB struct {
 	pool     *pgxpool.Pool
 	recorder *recorder
+	installs atomic.Int64 // begun by this process
 }
 
 // New returns the store on pool, which the caller closes.

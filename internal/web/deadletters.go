@@ -202,8 +202,9 @@ func why(text string) (string, error) {
 
 // DeadRetried is what retrying many dead letters did.
 type DeadRetried struct {
-	Retried   int `json:"retried"`
-	Remaining int `json:"remaining"` // chosen, failed before the act began, and not retried
+	Retried   int  `json:"retried"`
+	Remaining int  `json:"remaining"`          // chosen, failed before the act began, and not retried
+	AtLeast   bool `json:"at_least,omitempty"` // there may be more remaining: not all were looked at
 }
 
 // retryFor is how long one request goes on retrying dead letters.
@@ -244,17 +245,22 @@ func RetryDead(
 		f.Before = now
 	}
 	var done DeadRetried
-	for begun := time.Now(); time.Since(begun) < within; {
-		batch, err := db.RetryDeadBatch(ctx, f, act)
-		if err != nil {
+	var batch store.DeadBatch
+	passed := 0
+	for begun := time.Now(); !batch.Done && time.Since(begun) < within; {
+		if batch, err = db.RetryDeadBatch(ctx, f, act, batch.Next); err != nil {
 			return done, err
 		}
-		if batch.Done {
-			break
-		}
-		done.Retried += batch.Retried
+		done.Retried, passed = done.Retried+batch.Retried, passed+batch.Passed
 		wake(batch.Tasks)
 	}
-	done.Remaining, err = db.CountDead(ctx, f)
-	return done, err
+	left, err := db.CountDead(ctx, f)
+	if err != nil {
+		return done, err
+	}
+	if left.AtLeast && batch.Done { // all were looked at
+		left = store.DeadCount{N: passed}
+	}
+	done.Remaining, done.AtLeast = left.N, left.AtLeast
+	return done, nil
 }

@@ -235,6 +235,17 @@ func (s *Server) retryFailed(w http.ResponseWriter, r *http.Request) error {
 	return s.back(w, r, back, notice)
 }
 
+// counted says how many pieces of failed work there are, as far as they were counted.
+func counted(n store.DeadCount) string {
+	switch {
+	case !n.AtLeast:
+		return pieces(n.N)
+	case n.N == 0:
+		return "what is found of the failed work"
+	}
+	return "at least " + pieces(n.N)
+}
+
 // pieces counts pieces of failed work in words.
 func pieces(n int) string {
 	if n == 1 {

@@ -48,7 +48,7 @@ func (s *Server) retryAllPage(w http.ResponseWriter, r *http.Request, q failedQu
 		return err
 	}
 	v := templates.RetryFailedView{
-		Count: pieces(count), None: count == 0, What: failedWords(q, found.Letters, zoneOf(r)), Sample: items,
+		Count: counted(count), None: count == store.DeadCount{}, What: failedWords(q, found.Letters, zoneOf(r)), Sample: items,
 		Action: failedPath + "/retry-all", Why: given, Error: mistake, Back: listHref(failedPath, q.filters, "", ""),
 		Hidden: hiddenBut(q.filters, "before"),
 	}
@@ -56,8 +56,11 @@ func (s *Server) retryAllPage(w http.ResponseWriter, r *http.Request, q failedQu
 	if given := q.filters.Get("before"); given != "" {
 		v.Hidden["was"] = given // what the list is narrowed to, to come back to
 	}
-	if n := len(items); n < count {
-		v.Of = "the newest " + templates.Count(n) + " of " + templates.Count(count)
+	switch n := len(items); {
+	case n > 0 && count.AtLeast:
+		v.Of = "the newest " + templates.Count(n)
+	case n < count.N:
+		v.Of = "the newest " + templates.Count(n) + " of " + templates.Count(count.N)
 	}
 	return s.render(w, r, status, templates.RetryFailedPage(s.frame(r, "Retry failed work", "queues"), v))
 }
@@ -120,8 +123,12 @@ func (s *Server) retryAll(w http.ResponseWriter, r *http.Request) error {
 	}
 	q.filters.Set("before", was)
 	notice := templates.Notice{Kind: templates.Well, Text: pieces(done.Retried) + ": queued again, with no attempts spent. Of one store a few go on at a time."}
-	if done.Remaining > 0 {
-		notice.Kind, notice.Text = templates.Wait, pieces(done.Retried)+" are queued again; "+templates.Count(done.Remaining)+" are left."
+	if done.Remaining > 0 || done.AtLeast {
+		left := templates.Count(done.Remaining)
+		if done.AtLeast {
+			left = "at least " + left
+		}
+		notice.Kind, notice.Text = templates.Wait, pieces(done.Retried)+" are queued again; "+left+" are left."
 		notice.Href, notice.Link = listHref(failedPath+"/retry-all", q.filters, "", ""), "go on"
 	}
 	return s.back(w, r, listHref(failedPath, q.filters, "", ""), notice)
