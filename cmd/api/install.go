@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -18,13 +19,19 @@ const accountsTimeout = 10 * time.Second
 // newInstaller makes what completes the authorization-code flow. What it is given
 // goes through the inbox, as a delivery does.
 func newInstaller(cfg config.Config, inbox *events.Inbox, metrics prometheus.Registerer) *events.Exchange {
+	clients := telemetry.NewClients(metrics)
+	api := clients.NewOnce("salla", accountsTimeout)
 	return &events.Exchange{
 		Inbox: inbox,
 		OAuth: &salla.OAuth{
 			AccountsURL: cfg.SallaAccountsURL, ClientID: cfg.SallaClientID, ClientSecret: cfg.SallaClientSecret.Reveal(),
-			HTTP: telemetry.NewClients(metrics).NewOnce("salla-accounts", accountsTimeout),
+			HTTP: clients.NewOnce("salla-accounts", accountsTimeout),
 		},
 		Redirect: cfg.PublicURL + "/salla/callback",
 		Scopes:   strings.Fields(cfg.SallaScopes),
+		Store: func(ctx context.Context, access string) (int64, error) {
+			info, err := (&salla.Client{BaseURL: cfg.SallaAPIURL, HTTP: api, Token: access}).StoreInfo(ctx)
+			return info.ID, err
+		},
 	}
 }

@@ -99,6 +99,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		DB:             db,
 		Inbox:          inbox,
 		Install:        newInstaller(cfg, inbox, metrics),
+		Grace:          cfg.Grace,
 		Queue:          tasks.NewEnqueuer(rdb),
 		PingRedis:      func(ctx context.Context) error { return rdb.Ping(ctx).Err() },
 		Schema:         schema,

@@ -171,6 +171,9 @@ func TestSettingsThatAreFoundWrongAtTheStart(t *testing.T) {
 
 		code := run(t.Context(), nil, func(name string) string { return env[name] }, &stderr)
 
+		if name == "SPOOL_DIR" && !strings.Contains(stderr.String(), "(not a directory)") {
+			t.Errorf("it does not say why: %s", stderr.String())
+		}
 		if code != 2 || !strings.Contains(stderr.String(), name+" is not valid") || strings.Contains(stderr.String(), value) {
 			t.Errorf("%s: exit %d, %q; want 2, naming the setting and not its value", name, code, stderr.String())
 		}

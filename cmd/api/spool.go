@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -12,35 +14,52 @@ import (
 	"github.com/wosool/wosool/internal/vault"
 )
 
-// openSpool opens the folder of SPOOL_DIR, or the first of the standard ones that
-// can be written. None is a mistake in the settings.
+// openSpool opens the folder of SPOOL_DIR, or the first of the standard ones that can
+// be made and entered. None is a mistake in the settings; a disk that takes nothing is
+// not: webhooks are to be served meanwhile.
 func openSpool(cfg config.Config, keys *vault.Keys, log *slog.Logger) (*events.Spool, error) {
-	folders := []string{cfg.SpoolDir}
-	if cfg.SpoolDir == "" {
-		folders = standardSpools()
+	open := func(folder string) (*events.Spool, error) { return events.OpenSpool(folder, keys, log) }
+	if cfg.SpoolDir != "" {
+		return firstSpool([]string{cfg.SpoolDir}, open, log)
 	}
+	return firstSpool(config.StandardSpools(os.Getenv), open, log)
+}
+
+// firstSpool opens the first folder that is one. Where the disk of a folder that is
+// there fails, the next is not taken: what this one holds would be left behind.
+func firstSpool(folders []string, open func(string) (*events.Spool, error), log *slog.Logger) (*events.Spool, error) {
+	var failing *events.Spool
+	var failure, last error
 	for _, folder := range folders {
-		spool, err := events.OpenSpool(folder, keys, log)
+		spool, err := open(folder)
 		if err == nil {
 			return spool, nil
 		}
+		last = err
+		if !errors.Is(err, events.ErrSpoolDisk) {
+			continue
+		}
+		if failing == nil {
+			failing, failure = spool, err
+		}
+		if _, err := os.Stat(folder); err == nil {
+			break
+		}
 	}
-	return nil, &config.Error{Problems: []string{
-		"SPOOL_DIR is not valid: it should be a folder that the api can make or write into and that outlives it",
-	}}
+	if failing != nil {
+		log.Error("nothing can be spooled: deliveries with credentials that PostgreSQL does not take are refused", "error", failure)
+		return failing, nil
+	}
+	return nil, &config.Error{Problems: []string{fmt.Sprintf(
+		"SPOOL_DIR is not valid: it should be a folder that the api can make or write into and that outlives it (%s)", cause(last))}}
 }
 
-// standardSpools are the folders of a container, and of a person who develops.
-func standardSpools() []string {
-	folders := []string{"/var/lib/wosool/spool"}
-	state := os.Getenv("XDG_STATE_HOME")
-	if home, err := os.UserHomeDir(); state == "" && err == nil {
-		state = filepath.Join(home, ".local", "state")
+// cause says why a folder could not be used, without naming it.
+func cause(err error) string {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno.Error()
 	}
-	if filepath.IsAbs(state) {
-		folders = append(folders, filepath.Join(state, "wosool", "spool"))
-	}
-	return folders
+	return "it could not be opened"
 }
 
 // spoolMetrics are the figures of a spool: nobody but the process sees its disk.

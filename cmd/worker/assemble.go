@@ -80,9 +80,9 @@ func assemble(
 	}
 	provisioner := &provision.Provisioner{
 		DB: db, Access: reach, Servers: servers, Keys: keys, Log: log,
+		Circuits: circuits,
 		Clerk: &clerk.Client{
 			BaseURL: cfg.ClerkAPIURL, Key: cfg.ClerkSecretKey.Reveal(), HTTP: clients.New("clerk", cfg.CallDeadline),
-			Guard: circuits.Clerk().Guard,
 		},
 		PublicURL: cfg.PublicURL, Strategy: cfg.SallaWebhookStrategy, Secret: cfg.SallaWebhookSecrets[0].Reveal(),
 	}
@@ -92,7 +92,7 @@ func assemble(
 	w = &worker.Worker{
 		DB: db, Redis: rdb, Queue: queue, Servers: servers.Names(), Model: blueprint.ModelVersion,
 		Retention: cfg.EventRetention, Intervals: cfg.Intervals,
-		Concurrency: cfg.WorkerConcurrency, Lanes: cfg.WorkerLanes, Metrics: registry, Log: log,
+		Concurrency: cfg.WorkerConcurrency, Lanes: cfg.WorkerLanes, Metrics: registry, Log: log, Tend: accounts.Tend,
 		Handlers: worker.Handlers{
 			ProvisionTenant: worker.Handler{Run: provisioner.Run, GiveUp: provisioner.GiveUp},
 			SuspendTenant:   worker.Handler{Run: provisioner.Suspend},

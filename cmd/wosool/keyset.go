@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/wosool/wosool/internal/config"
@@ -99,18 +101,45 @@ func (keysetDropCmd) Run(ctx context.Context, a *app) error {
 		return fault.New(fault.Conflict, "%d values were still sealed by an old key; they are sealed anew now. "+
 			"Make sure that every process was restarted with this SECRET_KEYSET, then run this again", done.Count)
 	}
-	if folder := strings.TrimSpace(a.getenv("SPOOL_DIR")); folder != "" {
-		spooled, err := events.SpoolSealedOtherwise(folder, mark)
-		if err != nil {
-			return err
-		}
-		if spooled > 0 {
-			return fault.New(fault.Conflict, "%d deliveries in SPOOL_DIR are sealed by an old key: "+
-				"the api commits them by itself; run this again then", spooled)
-		}
+	looked, err := a.spoolLacks(cfg, mark)
+	if err != nil {
+		return err
+	}
+	todo := "Nothing is sealed by an old key."
+	if !looked {
+		todo = "Nothing in the database is sealed by an old key. The spool was NOT looked at: SPOOL_DIR is not set, and no standard folder is here. " +
+			"Before you go on, wosool_spool_files must be 0 on each api."
 	}
 	return a.printKeyset(keysetAnswer{Keyset: keyset},
-		"Nothing is sealed by an old key. Make this SECRET_KEYSET and restart every process with it. Backups from before still need the old keyset.")
+		todo+" Make this SECRET_KEYSET and restart every process with it. Backups from before still need the old keyset.")
+}
+
+// spoolLacks refuses where the spool holds files that an old key has sealed. looked
+// is false where there is no folder to look into.
+func (a *app) spoolLacks(cfg config.Config, mark []byte) (looked bool, err error) {
+	folders := []string{cfg.SpoolDir}
+	if cfg.SpoolDir == "" {
+		folders = config.StandardSpools(a.getenv)
+	}
+	old := 0
+	for _, folder := range folders {
+		n, err := events.SpoolSealedOtherwise(folder, mark)
+		switch {
+		case errors.Is(err, os.ErrNotExist) && cfg.SpoolDir != "":
+			return false, fault.New(fault.Conflict, "the folder of SPOOL_DIR is not here: "+
+				"run this where the api spools, with the SPOOL_DIR of the api")
+		case errors.Is(err, os.ErrNotExist):
+			continue
+		case err != nil:
+			return false, err
+		}
+		looked, old = true, old+n
+	}
+	if old > 0 {
+		return looked, fault.New(fault.Conflict, "%d deliveries in the spool are sealed by an old key: "+
+			"the api commits them by itself; run this again then", old)
+	}
+	return looked, nil
 }
 
 // reseal seals everything in the control database with the key of the keyset that

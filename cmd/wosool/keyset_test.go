@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -259,7 +260,8 @@ func TestRotationKeepsSecretsInTheirPlace(t *testing.T) {
 func TestDropWaitsForTheSpool(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
-	folder := t.TempDir()
+	state := t.TempDir()
+	folder := filepath.Join(state, "wosool", "spool")
 	keys, err := vault.OpenKeys(s.env["SECRET_KEYSET"])
 	if err != nil {
 		t.Fatal(err)
@@ -281,13 +283,28 @@ func TestDropWaitsForTheSpool(t *testing.T) {
 	}
 	s.env["SECRET_KEYSET"] = s.keyset("keyset add")
 	s.env["SECRET_KEYSET"] = s.keyset("keyset reseal")
+	const sealed = "1 deliveries in the spool are sealed by an old key"
 	s.env["SPOOL_DIR"] = folder
-	s.refused("keyset drop", "1 deliveries in SPOOL_DIR are sealed by an old key")
+	s.refused("keyset drop", sealed)
+	s.env["SPOOL_DIR"] = folder + "-elsewhere"
+	s.refused("keyset drop", "the folder of SPOOL_DIR is not here")
 
-	if err := os.RemoveAll(folder); err != nil { // drained
+	// Where the api has the standard folder, so has drop.
+	delete(s.env, "SPOOL_DIR")
+	s.env["XDG_STATE_HOME"] = state
+	s.refused("keyset drop", sealed)
+	if err := os.RemoveAll(folder); err != nil {
 		t.Fatal(err)
 	}
-	s.keyset("keyset drop")
+	if _, errs, code := s.run("keyset drop"); code != 0 || !strings.Contains(errs, "The spool was NOT looked at") || !strings.Contains(errs, "wosool_spool_files must be 0") {
+		t.Errorf("without a folder: exit %d, %s", code, errs)
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil { // drained
+		t.Fatal(err)
+	}
+	if _, errs, code := s.run("keyset drop"); code != 0 || !strings.Contains(errs, "Nothing is sealed by an old key") {
+		t.Errorf("with an empty folder: exit %d, %s", code, errs)
+	}
 }
 
 func TestKeysetCommandsSayWhatIsWrong(t *testing.T) {

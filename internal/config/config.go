@@ -178,7 +178,7 @@ func Load(p Process, getenv func(string) string) (Config, error) {
 		},
 	}
 	c.HTTPAddr = r.addr("HTTP_ADDR", standardAddr(p))
-	if p == API {
+	if p != Worker {
 		c.SpoolDir = r.text("SPOOL_DIR", false, "", "")
 	}
 	c.ClerkJWKSURL = r.url("CLERK_JWKS_URL", strings.TrimSuffix(c.ClerkIssuer, "/")+"/.well-known/jwks.json")

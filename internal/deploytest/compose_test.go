@@ -345,6 +345,7 @@ func TestVolumes(t *testing.T) {
 	want := map[string][]string{
 		"postgres": {"postgres-data:/var/lib/postgresql/data", "./deploy/postgres:/docker-entrypoint-initdb.d:ro"},
 		"api":      {"api-spool:/var/lib/wosool/spool"},
+		"wosool":   {"api-spool:/var/lib/wosool/spool:ro"},
 		"redis":    {"redis-data:/data", "./deploy/redis/redis.conf:/etc/redis.conf:ro"},
 	}
 	for name, s := range file.Services {
@@ -361,6 +362,10 @@ func TestVolumes(t *testing.T) {
 				t.Errorf("%s mounts %s, which its user can't read: %v", name, host, err)
 			}
 		}
+	}
+	// keyset drop looks where the api spools.
+	if api, wosool := file.Services["api"].Environment["SPOOL_DIR"], file.Services["wosool"].Environment["SPOOL_DIR"]; api == "" || api != wosool {
+		t.Errorf("the api spools in %q, wosool looks into %q", api, wosool)
 	}
 	if conf := read(t, "deploy/redis/redis.conf"); !strings.Contains(conf, "\ndir /data\n") {
 		t.Error("Redis does not write to its volume")

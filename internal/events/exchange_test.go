@@ -3,12 +3,16 @@ package events
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -207,6 +211,61 @@ func TestFaultSallaIsSlowToNameTheMerchant(t *testing.T) {
 	}
 }
 
+// Whatever user info answers instead, it is asked again, and the API tells else.
+func TestFaultSallaAnswersOddlyWhoseStoreItIs(t *testing.T) {
+	t.Parallel()
+	for name, odd := range map[string]string{"empty": "", "HTML": "<html>", "cut off": `{"data":{"merch`, "nameless": `{"data":{}}`} {
+		for _, heals := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, heals), func(t *testing.T) {
+				t.Parallel()
+				var asked atomic.Int64
+				them := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					switch {
+					case r.URL.Path == "/oauth2/token":
+						_, _ = io.WriteString(w, `{"access_token":"ory_at_a","refresh_token":"ory_rt_r","expires_in":1209600}`)
+					case asked.Add(1) > 1 && heals:
+						_, _ = io.WriteString(w, `{"data":{"merchant":{"id":77}}}`)
+					default:
+						_, _ = io.WriteString(w, odd)
+					}
+				}))
+				t.Cleanup(them.Close)
+				x := &Exchange{Inbox: newBench(t).inbox, OAuth: &salla.OAuth{AccountsURL: them.URL}}
+				if !heals {
+					x.Store = func(context.Context, string) (int64, error) { return 77, nil }
+				}
+				if _, err := x.Complete(t.Context(), "code"); err != nil {
+					t.Errorf("the grant is dropped: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// The time that a flow has is enough for the commit, whoever is silent before.
+func TestFaultSallaThatIsSilentLeavesTimeToCommit(t *testing.T) {
+	t.Parallel()
+	silent := make(chan struct{})
+	them := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/oauth2/token" {
+			_, _ = io.WriteString(w, `{"access_token":"ory_at_a","refresh_token":"ory_rt_r"}`)
+			return
+		}
+		<-silent
+	}))
+	t.Cleanup(them.Close)
+	t.Cleanup(func() { close(silent) })
+	x := &Exchange{OAuth: &salla.OAuth{AccountsURL: them.URL}}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+
+	_, err := x.Complete(ctx, "code")
+
+	if !errors.Is(err, fault.Unavailable) || ctx.Err() != nil || strings.Contains(err.Error(), "ory_") {
+		t.Errorf("%v, while %v", err, ctx.Err())
+	}
+}
+
 func TestFaultPostgresIsDownWhenACodeIsUsed(t *testing.T) {
 	t.Parallel()
 	const merchant = 1305146709
@@ -225,8 +284,8 @@ func TestFaultPostgresIsDownWhenACodeIsUsed(t *testing.T) {
 	without.DB = store.New(down)
 	c.exchange.Inbox = &without
 
-	if _, err := c.exchange.Complete(t.Context(), c.code(t, merchant)); !errors.Is(err, fault.Unavailable) {
-		t.Fatalf("without PostgreSQL: %v", err)
+	if rec, err := c.exchange.Complete(t.Context(), c.code(t, merchant)); !errors.Is(err, fault.Unavailable) || !rec.Spooled {
+		t.Fatalf("without PostgreSQL: %v, spooled %v", err, rec.Spooled)
 	}
 	if n := spool.State().Waiting; n != 1 {
 		t.Fatalf("%d grants are spooled", n)

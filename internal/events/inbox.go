@@ -56,6 +56,7 @@ type Recorded struct {
 	EventID   uuid.UUID // of the first copy, where this is another
 	Duplicate bool
 	Tasks     []store.Task // to enqueue
+	Spooled   bool         // not committed, but kept on disk until it is: only with an error, of Receive
 }
 
 // Record commits a delivery that was verified before. It returns

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/wosool/wosool/internal/fault"
@@ -48,25 +49,48 @@ type Spool struct {
 	log    *slog.Logger
 	files  int   // most files, set aside ones too
 	bytes  int64 // most bytes of them all
+	create func(folder, pattern string) (*os.File, error)
 
 	mu      sync.Mutex // between counting the room and using it
 	refused atomic.Int64
 }
 
+// ErrSpoolDisk: the disk of a spool takes nothing now, being full, read-only or broken.
+var ErrSpoolDisk = errors.New("the spool's disk takes nothing")
+
 // OpenSpool makes the folder, for nobody but us, where it is not there, and proves
-// that files can be written into it.
+// that files can be written into it. With ErrSpoolDisk there is a Spool all the same:
+// it refuses, and counts, until the disk is well.
 func OpenSpool(folder string, keys *vault.Keys, log *slog.Logger) (*Spool, error) {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("make the spool's folder: %w", err)
+	s := &Spool{folder: folder, keys: keys, log: log, files: spoolFiles, bytes: spoolBytes, create: os.CreateTemp}
+	return s.opened(s.prove())
+}
+
+// opened tells of an error what it makes of the spool.
+func (s *Spool) opened(err error) (*Spool, error) {
+	for _, disk := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
+		if errors.Is(err, disk) {
+			return s, fmt.Errorf("%w: %w", ErrSpoolDisk, err)
+		}
 	}
-	s := &Spool{folder: folder, keys: keys, log: log, files: spoolFiles, bytes: spoolBytes}
-	if err := s.write("probe", []byte("probe")); err != nil {
-		return nil, fmt.Errorf("write into the spool's folder: %w", err)
-	}
-	if err := os.Remove(filepath.Join(folder, "probe")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("remove from the spool's folder: %w", err)
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// prove makes the folder and a file in it.
+func (s *Spool) prove() error {
+	if err := os.MkdirAll(s.folder, 0o700); err != nil {
+		return fmt.Errorf("make the spool's folder: %w", err)
+	}
+	if err := s.write("probe", []byte("probe")); err != nil {
+		return fmt.Errorf("write into the spool's folder: %w", err)
+	}
+	if err := os.Remove(filepath.Join(s.folder, "probe")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove from the spool's folder: %w", err)
+	}
+	return nil
 }
 
 // SpoolState is how a spool stands.
@@ -95,12 +119,12 @@ func (s *Spool) State() SpoolState {
 }
 
 // Receive is Record for a delivery from outside. Where PostgreSQL did not commit one
-// that carries credentials, it is kept in the spool; the error is Record's all the
-// same, so that the sender comes again.
+// that carries credentials, it is kept in the spool, and Recorded tells so; the error
+// is Record's all the same, so that the sender comes again.
 func (in *Inbox) Receive(ctx context.Context, d Delivery) (Recorded, error) {
 	rec, err := in.Record(ctx, d)
 	if protect.Spool && in.Spool != nil && errors.Is(err, fault.Unavailable) && carriesCredentials(d.Body) {
-		in.Spool.keep(ctx, d)
+		rec.Spooled = in.Spool.keep(ctx, d)
 	}
 	return rec, err
 }
@@ -118,9 +142,9 @@ type spooled struct {
 	Body       []byte            `json:"body"`
 }
 
-// keep writes a delivery down, once however often it comes. Failing is noted and no
-// more: the sender is told to come again either way.
-func (s *Spool) keep(ctx context.Context, d Delivery) {
+// keep writes a delivery down, once however often it comes, and tells whether it is
+// there. Failing is noted and no more: the sender is told to come again either way.
+func (s *Spool) keep(ctx context.Context, d Delivery) bool {
 	hash := sha256.Sum256(d.Body)
 	env := parse(d.Source, d.Body)
 	name := hex.EncodeToString(key(d, env, hash[:]))
@@ -132,6 +156,7 @@ func (s *Spool) keep(ctx context.Context, d Delivery) {
 	case fresh:
 		s.log.WarnContext(ctx, "a delivery with credentials was spooled until PostgreSQL answers", "event", env.Name, "file", name)
 	}
+	return err == nil
 }
 
 // put seals a delivery into the file of that name, unless it is there already.
@@ -185,7 +210,7 @@ func (s *Spool) used() (files int, bytes int64, err error) {
 
 // write makes a file that is there whole or not at all, whatever happens meanwhile.
 func (s *Spool) write(name string, content []byte) (err error) {
-	f, err := os.CreateTemp(s.folder, spoolHalf+"*") // 0600
+	f, err := s.create(s.folder, spoolHalf+"*") // 0600
 	if err != nil {
 		return fmt.Errorf("make a file: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,12 +65,14 @@ func authorizeOf(merchant int64) Delivery {
 	}
 }
 
-// refused receives a delivery that cannot be committed.
-func (o *outage) refused(t *testing.T, d Delivery) {
+// refused receives a delivery that cannot be committed, and tells whether it is kept.
+func (o *outage) refused(t *testing.T, d Delivery) (spooled bool) {
 	t.Helper()
-	if _, err := o.inbox.Receive(t.Context(), d); !errors.Is(err, fault.Unavailable) {
+	rec, err := o.inbox.Receive(t.Context(), d)
+	if !errors.Is(err, fault.Unavailable) {
 		t.Errorf("%v, want unavailable", err)
 	}
+	return rec.Spooled
 }
 
 // files are the names in the folder.
@@ -101,10 +104,14 @@ func TestFaultSpoolKeepsAnAuthorizeOverAnOutage(t *testing.T) {
 	o.postgres.Stop()
 
 	for range 3 { // Salla's own resends
-		o.refused(t, d)
+		if !o.refused(t, d) {
+			t.Error("nobody is told that it is spooled")
+		}
 	}
-	o.refused(t, fromSalla(order(7, 1)))                           // nothing secret: Salla sends it again, or it is read
-	o.refused(t, fromSalla(`{"event":"app.store.authorize","x":`)) // not JSON: nobody could apply it
+	if o.refused(t, fromSalla(order(7, 1))) || // nothing secret: Salla sends it again, or it is read
+		o.refused(t, fromSalla(`{"event":"app.store.authorize","x":`)) { // not JSON: nobody could apply it
+		t.Error("what is not spooled is said to be")
+	}
 
 	names := o.files(t)
 	if len(names) != 1 || !strings.HasSuffix(names[0], spoolWaits) || o.inbox.Spool.State() != (SpoolState{Waiting: 1}) {
@@ -331,6 +338,39 @@ func TestFaultSpoolWithoutRoom(t *testing.T) {
 	}
 	if _, done := o.round(t, o.inbox); done {
 		t.Error("a round without a folder says that all is done")
+	}
+}
+
+// With a disk that takes nothing there is a spool, which refuses, and keeps once the
+// disk is well.
+func TestFaultSpoolOnADiskThatFails(t *testing.T) {
+	t.Parallel()
+	keyset, err := vault.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := vault.OpenKeys(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
+		failing := &Spool{folder: t.TempDir(), keys: keys, log: dbtest.Log(t), files: spoolFiles, bytes: spoolBytes}
+		failing.create = func(folder, _ string) (*os.File, error) {
+			return nil, &os.PathError{Op: "open", Path: folder, Err: errno}
+		}
+
+		s, err := failing.opened(failing.prove())
+
+		if s == nil || !errors.Is(err, ErrSpoolDisk) {
+			t.Fatalf("%v: %v, %v", errno, s, err)
+		}
+		if s.keep(t.Context(), authorizeOf(1)) || s.State() != (SpoolState{Refused: 1}) {
+			t.Errorf("%v: it stands as %+v", errno, s.State())
+		}
+		s.create = os.CreateTemp
+		if !s.keep(t.Context(), authorizeOf(1)) || s.State() != (SpoolState{Waiting: 1, Refused: 1}) {
+			t.Errorf("%v: once it is well it stands as %+v", errno, s.State())
+		}
 	}
 }
 

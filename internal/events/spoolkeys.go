@@ -10,13 +10,10 @@ import (
 )
 
 // SpoolSealedOtherwise counts the files of a spool's folder that do not begin with
-// the mark of the key that seals now: another key is still needed to open them. A
-// folder that is not there has none.
+// the mark of the key that seals now: another key is still needed to open them. It is
+// os.ErrNotExist where the folder is not there.
 func SpoolSealedOtherwise(folder string, mark []byte) (int, error) {
 	entries, err := os.ReadDir(folder)
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
 	if err != nil {
 		return 0, fmt.Errorf("read the spool's folder: %w", err)
 	}
