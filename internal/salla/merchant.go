@@ -3,7 +3,6 @@ package salla
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 )
@@ -12,7 +11,8 @@ import (
 const userInfoPath = "/oauth2/user/info"
 
 // Merchant asks whose store an access token is for. The answer is read with the
-// envelope that is documented and without it.
+// envelope that is documented and without it; one that names no merchant is
+// fault.Unavailable, and may be asked for again.
 func (o *OAuth) Merchant(ctx context.Context, access string) (int64, error) {
 	const op = http.MethodGet + " " + userInfoPath
 	c := &Client{BaseURL: o.base(), HTTP: o.HTTP, Token: access}
@@ -41,7 +41,11 @@ func (o *OAuth) Merchant(ctx context.Context, access string) (int64, error) {
 			return id, nil
 		}
 	}
-	return 0, errors.New("salla: " + op + ": an answer that names no merchant")
+	why := error(answerError("an answer that names no merchant"))
+	if !json.Valid(body) {
+		why = unreadable(resp, body)
+	}
+	return 0, &callError{op: op, err: why, secrets: []string{access}}
 }
 
 // merchantOf reads the merchant of a user's document; its own id is the user's.

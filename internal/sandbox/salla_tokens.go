@@ -152,7 +152,8 @@ func (g *grants) exchange(token string, now time.Time, life time.Duration) (toke
 	return g.mint(t.grant, now, life), true
 }
 
-// redeem answers an authorization code; its second use ends what it gave.
+// redeem answers an authorization code. Each is good once; a second use is refused,
+// and what the first one gave lives on: nothing else is known of Salla.
 func (g *grants) redeem(code, redirectURI string, now time.Time, life time.Duration) (tokens, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

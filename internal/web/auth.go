@@ -51,6 +51,7 @@ func (s *Server) withAdminKey(next http.Handler) http.Handler {
 type throttle struct {
 	limit  int
 	window time.Duration
+	v6     int // how many bits of an IPv6 address one guesser holds
 
 	mu   sync.Mutex
 	seen map[netip.Prefix]attempts
@@ -65,14 +66,14 @@ type attempts struct {
 const throttleSize = 10_000
 
 func newThrottle(limit int, window time.Duration) *throttle {
-	return &throttle{limit: limit, window: window, seen: make(map[netip.Prefix]attempts)}
+	return &throttle{limit: limit, window: window, v6: 64, seen: make(map[netip.Prefix]attempts)}
 }
 
 // blocked returns for how long from is to be refused, 0 where it is not.
 func (t *throttle) blocked(from netip.Addr, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	a := t.seen[network(from)]
+	a := t.seen[t.network(from)]
 	if a.failed < t.limit || !now.Before(a.until) {
 		return 0
 	}
@@ -83,7 +84,7 @@ func (t *throttle) blocked(from netip.Addr, now time.Time) time.Duration {
 func (t *throttle) failed(from netip.Addr, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := network(from)
+	key := t.network(from)
 	a := t.seen[key]
 	if !now.Before(a.until) {
 		a = attempts{until: now.Add(t.window)}
@@ -106,11 +107,14 @@ func (t *throttle) forget(now time.Time) {
 	}
 }
 
-// network is what one guesser holds: an IPv4 address, or an IPv6 /64.
-func network(a netip.Addr) netip.Prefix {
+// network is what one guesser holds: an IPv4 address, or an IPv6 network.
+func (t *throttle) network(a netip.Addr) netip.Prefix { return network(a, t.v6) }
+
+// network is an IPv4 address, or the IPv6 network of so many bits.
+func network(a netip.Addr, v6 int) netip.Prefix {
 	bits := 32
 	if a.Is6() {
-		bits = 64
+		bits = v6
 	}
 	p, err := a.Prefix(bits)
 	if err != nil {

@@ -33,6 +33,8 @@ const (
 	installLife = 10 * time.Minute
 	// installsPerNetwork is how many flows one network may begin in installLife.
 	installsPerNetwork = 30
+	// standardGrace is how long a flow that comes back takes at most.
+	standardGrace = 25 * time.Second
 )
 
 // merchantPolicy is what a page for merchants may load and do: its looks, and
@@ -50,6 +52,7 @@ const merchantPolicy = "default-src 'none'; style-src 'self'; font-src 'self'; i
 // with a state of ours and a new code.
 func (s *Server) sallaRoutes(r chi.Router) {
 	begun := newThrottle(installsPerNetwork, installLife)
+	begun.v6 = 48 // as an office or a server has it
 	r.Get(installPath, s.forMerchant(func(w http.ResponseWriter, r *http.Request) error {
 		return s.beginInstall(w, r, begun)
 	}))
@@ -109,7 +112,16 @@ func (s *Server) endInstall(w http.ResponseWriter, r *http.Request) error {
 		s.showInstall(w, r, installBare)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), events.CommitTimeout)
+	// All of it ends within the grace: a process that stops completes what it began.
+	whole := standardGrace
+	if s.Grace > 0 {
+		whole = min(whole, s.Grace)
+	}
+	whole -= whole / 20 // for the page
+	flow, end := context.WithTimeout(r.Context(), whole)
+	defer end()
+	r = r.WithContext(flow)
+	ctx, cancel := context.WithTimeout(flow, min(events.CommitTimeout, whole/5))
 	defer cancel()
 	browser := tokenHash(r, s.installCookie())
 	found, err := s.DB.UseInstall(ctx, stateHash(state), browser)
@@ -146,9 +158,12 @@ func (s *Server) completeInstall(w http.ResponseWriter, r *http.Request, code st
 		s.showInstall(w, r, installDone)
 		return
 	}
-	s.Log.ErrorContext(r.Context(), "an installation by code was not completed", "error", err)
+	s.Log.ErrorContext(r.Context(), "an installation by code was not completed", "spooled", rec.Spooled, "error", err)
 	end := installUnavailable
-	if errors.Is(err, fault.Forbidden) {
+	switch {
+	case rec.Spooled:
+		end = installKept
+	case errors.Is(err, fault.Forbidden):
 		end = installRefused
 	}
 	s.showInstall(w, r, end)

@@ -22,7 +22,8 @@ import (
 
 // gate is an Installer that notes the codes it is given.
 type gate struct {
-	err error
+	err     error
+	spooled bool
 
 	mu    sync.Mutex
 	codes []string
@@ -36,6 +37,9 @@ func (g *gate) Complete(_ context.Context, code string) (events.Recorded, error)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.codes = append(g.codes, code)
+	if g.spooled {
+		return events.Recorded{Spooled: true}, g.err
+	}
 	return events.Recorded{Tasks: []store.Task{{Kind: store.KindEventApply, ID: uuid.New(), Lane: store.LaneProvisioning}}}, g.err
 }
 
@@ -223,12 +227,21 @@ func TestInstallsOfOneNetworkAreLimited(t *testing.T) {
 	if n := one[int](x, `SELECT count(*) FROM installs`); n != installsPerNetwork {
 		t.Errorf("%d rows", n)
 	}
-	r := httptest.NewRequest(http.MethodGet, "/salla/install", nil)
-	r.RemoteAddr = netip.MustParseAddrPort("198.51.100.7:1").String()
-	w := httptest.NewRecorder()
-	x.h.ServeHTTP(w, r)
-	if w.Code != http.StatusSeeOther {
-		t.Errorf("another network: %d", w.Code)
+	from := func(address string) int {
+		r := httptest.NewRequest(http.MethodGet, "/salla/install", nil)
+		r.RemoteAddr = netip.MustParseAddrPort(address).String()
+		w := httptest.NewRecorder()
+		x.h.ServeHTTP(w, r)
+		return w.Code
+	}
+	if got := from("198.51.100.7:1"); got != http.StatusSeeOther {
+		t.Errorf("another network: %d", got)
+	}
+	for n := range installsPerNetwork { // one /48, each time another /64
+		from(fmt.Sprintf("[2001:db8:1:%x::1]:1", n))
+	}
+	if one, other := from("[2001:db8:1:ffff::1]:1"), from("[2001:db8:2::1]:1"); one != http.StatusTooManyRequests || other != http.StatusSeeOther {
+		t.Errorf("the same /48: %d; another: %d", one, other)
 	}
 }
 
@@ -251,6 +264,22 @@ func TestFaultInstallWithoutPostgresIsAPage(t *testing.T) {
 	}
 	x.s.DB = up
 	x.says("once it is back", x.callback(in.cookie, "code=c&state=%s", in.state), http.StatusOK, "Your store is connected")
+}
+
+// Once the code is used up and the grant is on disk there is nothing to begin again.
+func TestFaultInstallThatWasSpooledIsNotBegunAgain(t *testing.T) {
+	t.Parallel()
+	x, g := newGate(t)
+	g.err, g.spooled = fmt.Errorf("%w: the event could not be committed", fault.Unavailable), true
+	in := x.install()
+	kept := x.callback(in.cookie, "code=the-code&state=%s", in.state)
+	x.says("kept on disk", kept, http.StatusAccepted, "Your store is being connected")
+	if page := string(kept.Body); !strings.Contains(page, "is being prepared") || strings.Contains(page, installPath) || len(x.bell.kinds()) != 0 {
+		t.Errorf("the page leads to another flow, or something was rung for: %s", page)
+	}
+	g.spooled = false
+	in = x.install()
+	x.says("kept nowhere", x.callback(in.cookie, "code=the-code&state=%s", in.state), http.StatusServiceUnavailable, "It cannot be completed now")
 }
 
 func TestWithoutTheFlowItsAddressesLeadNowhere(t *testing.T) {

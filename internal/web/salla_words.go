@@ -11,6 +11,7 @@ type installEnd int
 
 const (
 	installDone        installEnd = iota // the grant is committed
+	installKept                          // the grant is safe, and committed when the database answers
 	installDeclined                      // the merchant did not agree
 	installBroken                        // Salla says that something failed
 	installBare                          // nothing came along: somebody opened the address
@@ -36,6 +37,18 @@ func installPage(end installEnd) (status int, v templates.InstallView) {
 		v.English = templates.InstallWords{
 			Title: "Your store is connected",
 			Text:  "Your CRM is being prepared now; your store's history then fills in by itself.",
+			Todo:  "There is nothing more to do. You can close this page.",
+		}
+	case installKept:
+		status, v.Kind, v.Again = http.StatusAccepted, templates.Well, false
+		v.Arabic = templates.InstallWords{
+			Title: "يجري ربط متجرك",
+			Text:  "وصلتنا موافقتك وهي محفوظة لدينا. سيجري تجهيز نظام إدارة العملاء الخاص بمتجرك بعد لحظات، ثم تنتقل إليه بيانات متجرك السابقة من تلقاء نفسها.",
+			Todo:  "لا يلزمك فعل شيء آخر، ويمكنك إغلاق هذه الصفحة.",
+		}
+		v.English = templates.InstallWords{
+			Title: "Your store is being connected",
+			Text:  "Your consent has reached us and is safe. Your CRM is being prepared in a moment; your store's history then fills in by itself.",
 			Todo:  "There is nothing more to do. You can close this page.",
 		}
 	case installDeclined:

@@ -219,7 +219,7 @@ func networkOf(ctx context.Context) string {
 	if !a.IsValid() {
 		return ""
 	}
-	return network(a).String()
+	return network(a, 64).String()
 }
 
 // agent is what the browser calls itself, fit to be kept and shown.

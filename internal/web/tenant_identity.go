@@ -14,7 +14,7 @@ func (s *Server) identitySection(ctx context.Context, t store.Tenant, at func(ti
 	v := templates.FactsSection{Title: "Identity at Clerk", Note: "members as Clerk's webhooks tell of them"}
 	v.Facts = []templates.Fact{
 		{Label: "Clerk organization", Value: text(t.ClerkOrganizationID), Mono: true, Copy: true},
-		{Label: "Owner", Value: joined(text(t.ClerkOwner), text(t.ClerkOwnerID))},
+		ownerFact(t),
 	}
 	if t.ClerkOrganizationID == nil {
 		return v, nil
@@ -31,6 +31,22 @@ func (s *Server) identitySection(ctx context.Context, t store.Tenant, at func(ti
 		v.Facts = append(v.Facts, memberFact(m, text(t.ClerkOwnerID), at))
 	}
 	return v, nil
+}
+
+// ownerFact is who manages the organization, or is asked to.
+func ownerFact(t store.Tenant) templates.Fact {
+	f := templates.Fact{Label: "Owner", Value: text(t.ClerkOwnerID), Mono: true}
+	switch {
+	case t.ClerkOwner == nil:
+	case *t.ClerkOwner == "invited":
+		f.Note = "invited, without an account yet"
+	default:
+		f.Note = "has an account"
+	}
+	if f.Value == "" {
+		f.Value, f.Note, f.Mono = f.Note, "", false
+	}
+	return f
 }
 
 // memberFact is one member: who, as what, and whether they still are one.

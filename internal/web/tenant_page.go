@@ -172,7 +172,7 @@ func (s *Server) wholeOf(ctx context.Context, t store.Tenant) (x whole, err erro
 	if x.ownerGone, err = s.DB.HasNeed(ctx, t.ID, store.NeedOwnerGone); err != nil {
 		return x, err
 	}
-	if x.circuit, err = s.storeCircuit(ctx, t.Merchant); err != nil {
+	if x.circuits, err = s.storeCircuits(ctx, t); err != nil {
 		return x, err
 	}
 	x.counts, err = s.DB.StoreCounts(ctx, t.ID)

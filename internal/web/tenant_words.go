@@ -44,8 +44,8 @@ type whole struct {
 	connection *store.Connection // nil: there never was one
 	runs       []store.Run       // newest first
 	counts     store.StoreCounts
-	circuit    *store.Circuit // of its store, where it is open
-	ownerGone  bool           // nobody administers its organization at Clerk any more
+	circuits   []store.Circuit // its own that are open
+	ownerGone  bool            // nobody administers its organization at Clerk any more
 }
 
 // why says in one sentence why a tenant is not in use as it should be, and what to

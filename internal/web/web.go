@@ -50,6 +50,8 @@ type Server struct {
 
 	// Install completes Salla's authorization-code flow; nil: its addresses lead nowhere.
 	Install Installer
+	// Grace is what a process that stops gives a flow that comes back; 0: 25 seconds.
+	Grace time.Duration
 
 	// OpenTenant opens a tenant's database as the tenant's own role, for the
 	// console's pages of records; nil: those pages say that there is none.
