@@ -27,7 +27,7 @@ type Enqueuer struct {
 // NewEnqueuer returns an enqueuer on rdb, which the caller closes.
 func NewEnqueuer(rdb redis.UniversalClient) *Enqueuer {
 	return &Enqueuer{
-		client:    asynq.NewClientFromRedisClient(&convoy{UniversalClient: rdb}),
+		client:    asynq.NewClientFromRedisClient(rdb),
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		rdb:       rdb,
 	}
