@@ -66,9 +66,15 @@ func (s *Servers) buildTemplate(ctx context.Context, c *pgx.Conn, server, name s
 	if err := dropUnfinished(ctx, c, temporary); err != nil {
 		return err
 	}
-	_, err := c.Exec(ctx, `CREATE DATABASE `+quote(temporary)+` TEMPLATE template0 ENCODING 'UTF8' STRATEGY WAL_LOG`)
-	if err != nil {
-		return fmt.Errorf("create %s: %w", temporary, err)
+	// Nobody but its owner may enter it, not even while it is built.
+	for _, q := range []string{
+		`CREATE DATABASE ` + quote(temporary) + ` TEMPLATE template0 ENCODING 'UTF8' STRATEGY WAL_LOG ALLOW_CONNECTIONS false`,
+		`REVOKE CONNECT, TEMPORARY ON DATABASE ` + quote(temporary) + ` FROM PUBLIC`,
+		`ALTER DATABASE ` + quote(temporary) + ` WITH ALLOW_CONNECTIONS true`,
+	} {
+		if _, err := c.Exec(ctx, q); err != nil {
+			return fmt.Errorf("create %s: %w", temporary, err)
+		}
 	}
 	if err := s.migrate(ctx, server, temporary); err != nil {
 		return err

@@ -126,7 +126,7 @@ func TestTextsThatNoDatabaseHolds(t *testing.T) {
 		"/admin/search?q=%00":                                               http.StatusBadRequest,
 		"/admin/tenants?q=a%00":                                             http.StatusBadRequest,
 		"/admin/events?q=%ff":                                               http.StatusBadRequest,
-		failedPath + "?task=event:apply%00&group=" + key:                    http.StatusBadRequest,
+		failedPath + "?task=event:apply%00&group=" + key:                    http.StatusNotFound,
 		failedPath + "?task=event:apply&group=" + key[1:] + "%00":           http.StatusNotFound,
 		failedPath + "?task=event:apply&group=" + strings.Repeat("%ff", 32): http.StatusNotFound,
 		failedPath + "?task=event:apply&group=" + strings.Repeat("Z", 32):   http.StatusNotFound,
