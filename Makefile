@@ -31,7 +31,7 @@ test: generated lint compiler browser ## all that CI runs: generated code, linte
 
 .PHONY: faults
 faults: compiler ## kills, outages and misbehaving vendors against whole systems (part of test)
-	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m -parallel=4 -run '^TestFault' $(ARGS) \
+	@REFRESHES=$${REFRESHES:-2000} exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m -parallel=4 -run '^TestFault' $(ARGS) \
 		$$(grep -rl --include='*_test.go' '^func TestFault' ./cmd ./internal | xargs -n1 dirname | sort -u)
 
 .PHONY: soak

@@ -56,7 +56,8 @@ func deletionTold(kind string) message {
 // tell ends an event of what a message says about the ids with that number.
 func tell(t *testing.T, db *DB, number int, sent time.Time, m message) []Task {
 	t.Helper()
-	rec := recordEvent(t, db, int64(1_000_000+number), "clerk", time.Time{})
+	// A merchant of its own, so that no other message is in its window.
+	rec := recordEvent(t, db, rand.Int64N(1<<40), "clerk", time.Time{})
 	l := take(t, db, rec.Tasks[0])
 	begun := time.UnixMilli(1_700_000_000_000)
 	said := m.tell(func(id string, deleted bool, updated int) ClerkTold {

@@ -240,6 +240,25 @@ func TestServers(t *testing.T) {
 	}
 }
 
+// Two deploys that migrate at once don't stand in each other's way.
+func TestFaultFencedAtOnce(t *testing.T) {
+	t.Parallel()
+	own := dbtest.OwnPostgres(t)
+	s, err := tenantdb.NewServers(t.Context(), []string{own.URL()}, dbtest.Log(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 8)
+	for range cap(done) {
+		go func() { done <- s.Fence(t.Context(), "postgres", "wosool") }()
+	}
+	for range cap(done) {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // The admin of a real deployment is no superuser.
 func TestAdminWithoutSuperuser(t *testing.T) {
 	t.Parallel()

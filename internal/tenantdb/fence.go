@@ -39,7 +39,8 @@ func (e *NotRevoked) Error() string {
 func (s *Servers) Fence(ctx context.Context, controlDatabase, controlRole string) error {
 	missing := &NotRevoked{Statements: map[string][]string{}}
 	for _, server := range s.names {
-		err := s.do(ctx, server, "", func(c *pgx.Conn) error {
+		// One at a time: PostgreSQL refuses two who change one database's grants at once.
+		err := s.locked(ctx, server, "fence", func(c *pgx.Conn) error {
 			left, err := fence(ctx, c, controlDatabase, controlRole)
 			if len(left) > 0 {
 				missing.Statements[server] = left
