@@ -68,15 +68,6 @@ func (v *Verifier) Verify(header interface{ Get(string) string }, body []byte, n
 	return fault.New(fault.Forbidden, "clerk: no signature of the webhook holds")
 }
 
-// VerifyWebhook is NewVerifier and Verify in one.
-func VerifyWebhook(secrets []string, header interface{ Get(string) string }, body []byte, now time.Time) error {
-	v, err := NewVerifier(secrets...)
-	if err != nil {
-		return err
-	}
-	return v.Verify(header, body, now)
-}
-
 func sign(key []byte, id, stamp string, body []byte) []byte {
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%s.%s.", id, stamp)
