@@ -29,6 +29,7 @@ func (s *Server) buildStore(spec StoreSpec) *store {
 		spec:      spec,
 		words:     s.words,
 		seed:      seed,
+		views:     views{},
 		domain:    "https://salla.sa/dev-" + strconv.FormatUint(seed, 36),
 		tax:       taxOf(spec.Currency),
 		products:  newShelf[*product](1000000000+int64(die(seed, 21, 90000000)), spec.Products),

@@ -139,6 +139,11 @@ func (s *Server) controlAddStore(r *http.Request) (any, error) {
 	if min(spec.Products, spec.Orders, spec.Customers, spec.Carts) < 0 || max(spec.Products, spec.Orders, spec.Customers, spec.Carts) > 1_000_000 {
 		return nil, errors.New("a store has between 0 and 1000000 of each record")
 	}
+	for list, form := range spec.Lists {
+		if err := form.check(list); err != nil {
+			return nil, err
+		}
+	}
 	s.AddStore(spec)
 	return s.Source(spec.Merchant), nil
 }

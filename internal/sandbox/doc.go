@@ -18,6 +18,12 @@
 // strings, dates without zones, {} and [] for nothing, keys that are missing.
 // The history of a store ends at midnight (Riyadh) before it is added.
 //
+// Lists are numbered pages with totals, unless StoreSpec.Lists gives one another
+// form: {"lists":{"orders":{"size":15,"short":3},"carts":{"cursor":true,"next":"link"}}}.
+// ListForm has them all: cursors, links in every form, per_page ignored, totals left
+// out, short pages, what follows the end, other readings of dates, and documents
+// that change their shape in the middle.
+//
 // Webhooks are really delivered, signed, and resent. Store events go to the
 // addresses that the app subscribed; they are unsigned until PUT
 // /webhooks/{id} sets a strategy. App events go to PublicURL/webhooks/salla,
@@ -31,7 +37,7 @@
 // address only.
 //
 //	GET    /stores                              specs, whether installed, counts
-//	POST   /stores                              a StoreSpec; answers its counts
+//	POST   /stores                              a StoreSpec; answers its counts, 422 for an unknown form
 //	POST   /stores/{merchant}/install           grant, app.installed, app.store.authorize
 //	POST   /stores/{merchant}/authorize         another grant, app.store.authorize alone
 //	POST   /stores/{merchant}/uninstall         revokes, unsubscribes, app.uninstalled

@@ -22,7 +22,7 @@ func (s *Server) act(merchant int64, do func(st *store, r *rand.Rand, now time.T
 	st.mu.Lock()
 	st.acts++
 	c, err := do(st, newRand(st.seed, forActs, st.acts), s.now())
-	st.byUpdate = nil
+	clear(st.views)
 	st.mu.Unlock()
 	if err != nil {
 		return Change{}, fmt.Errorf("store %d: %w", merchant, err)

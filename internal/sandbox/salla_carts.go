@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,13 +19,15 @@ func (s *Server) listCarts(c *call) {
 
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
-	all := c.st.carts.listed(func(t *cart) bool {
-		if keyword != "" && !sameID(keyword, t.customer.id) && !strings.Contains(digits(t.customer.mobile), keyword) {
-			return false
-		}
-		return t.created >= oldest
+	all := view(c.st.views, viewName("carts", q), func() []*cart {
+		return c.st.carts.listed(func(t *cart) bool {
+			return keyword == "" || sameID(keyword, t.customer.id) || strings.Contains(digits(t.customer.mobile), keyword)
+		})
 	})
-	l := listing{path: "/carts/abandoned", cursor: c.st.spec.Cursor["carts"], noLinks: "[]"}
+	if oldest > 0 {
+		all = slices.DeleteFunc(slices.Clone(all), func(t *cart) bool { return t.created < oldest })
+	}
+	l := listing{ListForm: c.st.form("carts"), path: "/carts/abandoned", noLinks: "[]", half: c.st.spec.Carts / 2}
 	sendPage(c, l, all, func(w *writer, t *cart) { c.st.renderCart(w, t, cartInList, now) })
 }
 

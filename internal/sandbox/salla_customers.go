@@ -9,7 +9,8 @@ import (
 func (s *Server) listCustomers(c *call) {
 	q := c.r.URL.Query()
 	keyword := strings.ToLower(q.Get("keyword"))
-	from, to, ok := c.between(q.Get("date_from"), q.Get("date_to"), "date_from", "date_to")
+	form := c.st.form("customers")
+	from, to, ok := c.between(form, q.Get("date_from"), q.Get("date_to"), "date_from", "date_to")
 	if !ok {
 		return
 	}
@@ -17,10 +18,12 @@ func (s *Server) listCustomers(c *call) {
 
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
-	all := c.st.customers.listed(func(u *customer) bool {
-		return u.created >= from && u.created <= to && (keyword == "" || u.matches(keyword))
+	all := view(c.st.views, viewName("customers", q), func() []*customer {
+		return c.st.customers.listed(func(u *customer) bool {
+			return u.created >= from && u.created <= to && (keyword == "" || u.matches(keyword))
+		})
 	})
-	l := listing{path: "/customers", cursor: c.st.spec.Cursor["customers"], noLinks: "[]"}
+	l := listing{ListForm: form, path: "/customers", noLinks: "[]", half: c.st.spec.Customers / 2}
 	sendPage(c, l, all, func(w *writer, u *customer) { c.st.renderCustomer(w, u, customerInList, fields) })
 }
 
@@ -42,11 +45,19 @@ func (u *customer) matches(keyword string) bool {
 		strings.Contains(strconv.FormatInt(u.mobile, 10), keyword)
 }
 
-// between reads a range of days, or of times. A day includes its end. What is
-// no date is answered with 422.
-func (c *call) between(from, to, fromName, toName string) (low, high int64, ok bool) {
-	low, _, okFrom := instant(from, -1<<62)
-	_, high, okTo := instant(to, 1<<62)
+// between reads a range of days, or of times. A day includes its end, unless the
+// list's form leaves the last one out. What is no date is answered with 422.
+func (c *call) between(form ListForm, from, to, fromName, toName string) (low, high int64, ok bool) {
+	zone := riyadh
+	if form.FilterUTC {
+		zone = time.UTC
+	}
+	low, _, okFrom := instant(from, zone, -1<<62)
+	first, last, okTo := instant(to, zone, 1<<62)
+	high = last
+	if form.ToDateExclusive && to != "" {
+		high = first - 1
+	}
 	bad := map[string][]string{}
 	if !okFrom {
 		bad[fromName] = []string{"حقل " + fromName + " ليس تاريخًا صحيحًا"}
@@ -62,15 +73,15 @@ func (c *call) between(from, to, fromName, toName string) (low, high int64, ok b
 }
 
 // instant gives the first and the last second that s names.
-func instant(s string, missing int64) (first, last int64, ok bool) {
+func instant(s string, zone *time.Location, missing int64) (first, last int64, ok bool) {
 	if s == "" {
 		return missing, missing, true
 	}
-	if t, err := time.ParseInLocation(time.DateOnly, s, riyadh); err == nil {
+	if t, err := time.ParseInLocation(time.DateOnly, s, zone); err == nil {
 		return t.Unix(), t.AddDate(0, 0, 1).Unix() - 1, true
 	}
 	for _, layout := range []string{"2006-01-02T15:04:05", time.DateTime, time.RFC3339} {
-		if t, err := time.ParseInLocation(layout, s, riyadh); err == nil {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
 			return t.Unix(), t.Unix(), true
 		}
 	}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"math"
 	"net"
 	"net/http"
 	"strconv"
@@ -34,51 +35,101 @@ func planLimit(plan string) int {
 	return 60
 }
 
+// allowance is how many calls a minute a store may make; limited is false where that
+// is only announced.
+func (s *Server) allowance(st *store) (limit int, limited bool) {
+	switch {
+	case st.spec.Limit > 0:
+		return st.spec.Limit, true
+	case s.documentedRate():
+		return planLimit(st.spec.Plan), true
+	}
+	return highLimit, false
+}
+
+// SetLimit changes a store's limit, as a change of its plan does; 0: as the plan says.
+func (s *Server) SetLimit(merchant int64, limit int) {
+	st, ok := s.store(merchant)
+	if !ok {
+		return
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.spec.Limit = limit
+}
+
 // window counts calls in one minute. What exceeds the limit is let through
 // once a second until the minute is over.
 type window struct {
 	start   time.Time
 	used    int
 	lastOne time.Time // the last call let through beyond the limit
-	limited int       // refused calls so far
-	most    int       // calls let through in the busiest minute
+
+	level  float64   // of the leaky bucket: calls that have not leaked yet
+	leaked time.Time // when level was true
+
+	calls   int // let through so far
+	limited int // refused so far
+	beyond  int // let through beyond the limit so far
+	most    int // let through in the busiest minute
+	minutes []int
 }
 
+// memory is how many minutes' counts are kept.
+const memory = 60
+
 // take counts a call and says whether it is let through, what remains and when
-// the minute ends.
-func (w *window) take(now time.Time, limit int) (ok bool, remaining int, reset time.Time) {
+// the minute ends; of a leaky bucket, when it is empty.
+func (w *window) take(now time.Time, limit int, leaky bool) (ok bool, remaining int, reset time.Time) {
 	if now.Sub(w.start) >= time.Minute {
-		*w = window{start: now, limited: w.limited, most: w.most}
+		if w.used > 0 {
+			w.minutes = append(w.minutes, w.used)
+			w.minutes = w.minutes[max(0, len(w.minutes)-memory):]
+		}
+		w.start, w.used, w.lastOne = now, 0, time.Time{}
 	}
 	reset = w.start.Add(time.Minute)
-	if w.used >= limit {
-		if now.Sub(w.lastOne) < time.Second {
-			w.limited++
-			return false, 0, reset
+	rate := float64(limit) / 60
+	full := w.used >= limit
+	if leaky {
+		w.level = max(w.level-now.Sub(w.leaked).Seconds()*rate, 0)
+		w.leaked = now
+		full = w.level > float64(limit-1)
+	}
+	if full && !leaky && now.Sub(w.lastOne) >= time.Second {
+		w.beyond++
+		full = false
+	}
+	if full {
+		w.limited++
+	} else {
+		w.used++
+		w.calls++
+		w.level++
+		w.most = max(w.most, w.used)
+		if w.used >= limit {
+			w.lastOne = now
 		}
-		w.lastOne = now
 	}
-	w.used++
-	w.most = max(w.most, w.used)
-	if w.used == limit {
-		w.lastOne = now
+	if leaky {
+		empty := now.Add(time.Duration(w.level / rate * float64(time.Second)))
+		return !full, max(limit-int(math.Ceil(w.level)), 0), empty
 	}
-	return true, max(0, limit-w.used), reset
+	return !full, max(0, limit-w.used), reset
 }
 
 // admit counts the call against the store's plan, and against the caller's
 // address for customers. It writes the headers, and the answer of a refusal.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, st *store) bool {
 	now := s.now()
-	limit := highLimit
-	if s.documentedRate() {
-		limit = planLimit(st.spec.Plan)
-	}
+	leaky := s.Options().LeakyLimits
 	st.mu.Lock()
-	ok, remaining, reset := st.window.take(now, limit)
+	limit, limited := s.allowance(st)
+	ok, remaining, reset := st.window.take(now, limit, limited && leaky)
 	st.mu.Unlock()
 
 	h := w.Header()
+	h.Set("Date", now.UTC().Format(http.TimeFormat))
 	h.Set("X-RateLimit-Limit", strconv.Itoa(limit))
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(remaining))
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(reset.Unix(), 10))

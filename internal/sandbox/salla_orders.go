@@ -12,7 +12,8 @@ import (
 // filters on what a sandbox order does not have (branch, tags, …) are ignored.
 func (s *Server) listOrders(c *call) {
 	q := c.r.URL.Query()
-	from, to, ok := c.between(q.Get("from_date"), q.Get("to_date"), "from_date", "to_date")
+	form := c.st.form("orders")
+	from, to, ok := c.between(form, q.Get("from_date"), q.Get("to_date"), "from_date", "to_date")
 	if !ok {
 		return
 	}
@@ -24,9 +25,10 @@ func (s *Server) listOrders(c *call) {
 
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
-	keep := c.st.orderFilter(q, from, to)
-	all := c.st.sortedOrders(by, descending, keep)
-	sendPage(c, listing{path: "/orders", noLinks: "{}"}, all, c.st.renderOrderListed)
+	all := view(c.st.views, viewName("orders", q), func() []*order {
+		return c.st.sortedOrders(by, descending, from, to, c.st.orderFilter(q))
+	})
+	sendPage(c, listing{ListForm: form, path: "/orders", noLinks: "{}", half: c.st.spec.Orders / 2}, all, c.st.renderOrderListed)
 }
 
 func sortOf(s string) (by string, descending, ok bool) {
@@ -42,22 +44,16 @@ func sortOf(s string) (by string, descending, ok bool) {
 	return by, way == "desc", known && (way == "asc" || way == "desc")
 }
 
-// sortedOrders gives the kept orders. Ids and times of creation ascend
-// together; the order by update is kept until an order changes.
-func (st *store) sortedOrders(by string, descending bool, keep func(*order) bool) []*order {
-	var base []*order // ascending
+// sortedOrders gives the kept orders that were placed between two instants. Ids
+// and times of creation ascend together.
+func (st *store) sortedOrders(by string, descending bool, from, to int64, keep func(*order) bool) []*order {
+	base := placed(st.orders.all, from, to)
+	var key func(*order) int64
 	switch by {
 	case "updated_at":
-		if st.byUpdate == nil {
-			st.byUpdate = slices.Clone(st.orders.all)
-			slices.SortStableFunc(st.byUpdate, func(a, b *order) int { return cmp.Compare(a.updated, b.updated) })
-		}
-		base = st.byUpdate
+		key = func(o *order) int64 { return o.updated }
 	case "total":
-		base = slices.Clone(st.orders.all)
-		slices.SortStableFunc(base, func(a, b *order) int { return cmp.Compare(a.total(), b.total()) })
-	default:
-		base = st.orders.all
+		key = func(o *order) int64 { return int64(o.total()) }
 	}
 	out := make([]*order, 0, len(base))
 	for _, o := range base {
@@ -65,13 +61,24 @@ func (st *store) sortedOrders(by string, descending bool, keep func(*order) bool
 			out = append(out, o)
 		}
 	}
+	if key != nil {
+		slices.SortStableFunc(out, func(a, b *order) int { return cmp.Compare(key(a), key(b)) })
+	}
 	if descending {
 		slices.Reverse(out)
 	}
 	return out
 }
 
-func (st *store) orderFilter(q url.Values, from, to int64) func(*order) bool {
+// placed is the part of the orders, oldest first, that was placed between two
+// instants.
+func placed(all []*order, from, to int64) []*order {
+	low, _ := slices.BinarySearchFunc(all, from, func(o *order, at int64) int { return cmp.Compare(o.created, at) })
+	high, _ := slices.BinarySearchFunc(all[low:], to+1, func(o *order, at int64) int { return cmp.Compare(o.created, at) })
+	return all[low : low+high]
+}
+
+func (st *store) orderFilter(q url.Values) func(*order) bool {
 	statuses, payments, sources := q["status[]"], q["payment_method[]"], q["source[]"]
 	keyword, country, city := strings.ToLower(q.Get("keyword")), q.Get("country"), q.Get("city")
 	reference, by, coupon, bought := q.Get("reference_id"), q.Get("customer_id"), q.Get("coupon"), q.Get("product")
@@ -83,7 +90,6 @@ func (st *store) orderFilter(q url.Values, from, to int64) func(*order) bool {
 	}
 	return func(o *order) bool {
 		switch u := o.customer; {
-		case o.created < from, o.created > to:
 		case none(statuses, ids[o.status]):
 		case none(payments, o.method()):
 		case none(sources, o.source):

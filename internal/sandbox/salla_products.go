@@ -14,13 +14,15 @@ func (s *Server) listProducts(c *call) {
 
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
-	all := c.st.products.listed(func(p *product) bool {
-		if keyword != "" && !strings.Contains(strings.ToLower(p.name), keyword) && !strings.EqualFold(p.sku, keyword) {
-			return false
-		}
-		return (status == "" || p.status == status) && (category == "" || sameID(category, categoryID(p.good)))
+	all := view(c.st.views, viewName("products", q), func() []*product {
+		return c.st.products.listed(func(p *product) bool {
+			if keyword != "" && !strings.Contains(strings.ToLower(p.name), keyword) && !strings.EqualFold(p.sku, keyword) {
+				return false
+			}
+			return (status == "" || p.status == status) && (category == "" || sameID(category, categoryID(p.good)))
+		})
 	})
-	sendPage(c, listing{path: "/products", noLinks: "[]"}, all, func(w *writer, p *product) {
+	sendPage(c, listing{ListForm: c.st.form("products"), path: "/products", noLinks: "[]", half: c.st.spec.Products / 2}, all, func(w *writer, p *product) {
 		c.st.renderProduct(w, p, form)
 	})
 }

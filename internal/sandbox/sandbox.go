@@ -72,6 +72,9 @@ type Options struct {
 	ConsentMerchant int64 `json:"consent_merchant"`
 	// Slugs turns on organization slugs in Clerk.
 	Slugs bool `json:"slugs"`
+	// LeakyLimits reads a store's limit as a bucket that leaks all the time instead of
+	// one that is emptied every minute.
+	LeakyLimits bool `json:"leaky_limits"`
 	// ClerkLimits turns on Clerk's rate limits.
 	ClerkLimits bool `json:"clerk_limits"`
 	// OrganizationQuota bounds how many organizations Clerk keeps; 0: no bound.

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -28,8 +29,12 @@ type Stats struct {
 // Rate is how a store's limit was used.
 type Rate struct {
 	Limit   int `json:"limit"`   // calls a minute
+	Calls   int `json:"calls"`   // calls let through
 	Most    int `json:"most"`    // calls let through in the busiest minute
+	Beyond  int `json:"beyond"`  // calls let through, one a second, after the limit
 	Limited int `json:"limited"` // calls refused
+
+	Minutes []int `json:"minutes"` // calls let through in each minute that is over, up to the last 60
 }
 
 // Stats returns the counters.
@@ -41,12 +46,10 @@ func (s *Server) Stats() Stats {
 		if !ok {
 			continue
 		}
-		limit := highLimit
-		if s.documentedRate() {
-			limit = planLimit(st.spec.Plan)
-		}
 		st.mu.Lock()
-		out.Rates[m] = Rate{Limit: limit, Most: st.window.most, Limited: st.window.limited}
+		limit, _ := s.allowance(st)
+		w := st.window
+		out.Rates[m] = Rate{Limit: limit, Calls: w.calls, Most: w.most, Beyond: w.beyond, Limited: w.limited, Minutes: slices.Clone(w.minutes)}
 		st.mu.Unlock()
 	}
 	return out

@@ -14,6 +14,7 @@ type StoreSpec struct {
 	Name     string `json:"name,omitempty"`     // default: one of a list
 	Email    string `json:"email,omitempty"`    // of the store; default: owner-MERCHANT@example.com
 	Plan     string `json:"plan,omitempty"`     // basic, plus, pro (default) or special
+	Limit    int    `json:"limit,omitempty"`    // calls a minute, enforced whatever Config.Rate is; 0: as the plan and Rate say
 	Currency string `json:"currency,omitempty"` // default SAR
 	Type     string `json:"type,omitempty"`     // demo, development (default) or live
 	// What the lists give at first.
@@ -21,9 +22,12 @@ type StoreSpec struct {
 	Orders    int `json:"orders"`
 	Customers int `json:"customers"`
 	Carts     int `json:"carts"`
-	// Cursor names the lists ("customers", "carts") that page by cursor and
-	// tell no totals.
+	// Cursor names the lists that page by cursor and tell no totals: short for
+	// Lists with nothing but that.
 	Cursor map[string]bool `json:"cursor,omitempty"`
+	// Lists gives the form of customers, products, orders and carts where it is
+	// not the documented one.
+	Lists map[string]ListForm `json:"lists,omitempty"`
 	// Scopes is what the merchant grants; default: Config.Scopes.
 	Scopes string `json:"scopes,omitempty"`
 	// Plain turns off the loose types that a record's values are otherwise
@@ -59,7 +63,7 @@ type store struct {
 	installed int64 // Unix time; 0: not installed
 	histories int64 // changes of status so far
 	acts      uint64
-	byUpdate  []*order // orders by time of update; nil when stale
+	views     views
 	window    window
 }
 

@@ -166,19 +166,23 @@ func TestOrdersAddUp(t *testing.T) {
 	}
 }
 
-// BenchmarkOrderPage is a page of 60 orders of a large store, over HTTP.
+// BenchmarkOrderPage is a page of 60 orders of a store of 100,000, over HTTP.
 func BenchmarkOrderPage(b *testing.B) {
 	s := sandbox.New(sandbox.Config{Seed: 7, PublicURL: publicURL})
 	b.Cleanup(s.Close)
-	s.AddStore(sandbox.StoreSpec{Merchant: 2, Products: 2000, Orders: 10000, Customers: 6000, Carts: 300})
+	s.AddStore(sandbox.StoreSpec{Merchant: 2, Products: 2000, Orders: 100_000, Customers: 6000, Carts: 300})
 	token := s.GrantForTest(2)
-	for n := 0; b.Loop(); n++ {
-		req := httptest.NewRequest(http.MethodGet, fmt.Sprintf("/salla/admin/v2/orders?per_page=60&page=%d&sort_by=updated_at-desc", n%160+1), nil)
-		req.Header.Set("Authorization", "Bearer "+token)
-		w := httptest.NewRecorder()
-		s.Handler().ServeHTTP(w, req)
-		if w.Code != http.StatusOK {
-			b.Fatalf("status %d", w.Code)
-		}
+	for _, query := range []string{"sort_by=updated_at-desc", "sort_by=created_at-asc", "sort_by=created_at-asc&from_date=2026-03-01&to_date=2026-03-20"} {
+		b.Run(query, func(b *testing.B) {
+			for n := 0; b.Loop(); n++ {
+				req := httptest.NewRequest(http.MethodGet, fmt.Sprintf("/salla/admin/v2/orders?per_page=60&page=%d&%s", n%20+1, query), nil)
+				req.Header.Set("Authorization", "Bearer "+token)
+				w := httptest.NewRecorder()
+				s.Handler().ServeHTTP(w, req)
+				if w.Code != http.StatusOK {
+					b.Fatalf("status %d", w.Code)
+				}
+			}
+		})
 	}
 }
