@@ -113,7 +113,9 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	}
 	defer resp.Body.Close()
 	if c.Observe != nil {
-		c.Observe(limitsOf(resp.Header, time.Now()))
+		limits := limitsOf(resp.Header, time.Now())
+		limits.Refused = resp.StatusCode == http.StatusTooManyRequests
+		c.Observe(limits)
 	}
 	if resp.StatusCode/100 != 2 {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxError)) // the status alone is worth an *Error

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/salla"
@@ -334,10 +335,36 @@ func TestObserve(t *testing.T) {
 
 			_, _ = c.StoreInfo(t.Context())
 
-			if diff := cmp.Diff([]salla.Limits{tc.want}, got); diff != "" {
+			// The Date that the reset is compared with has whole seconds.
+			if diff := cmp.Diff([]salla.Limits{tc.want}, got, cmpopts.EquateApproxTime(1200*time.Millisecond)); diff != "" {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// Salla's times are right whatever our clock says: they are told by its own.
+func TestLimitsAreReadByTheClockOfTheAnswer(t *testing.T) {
+	t.Parallel()
+	there := time.Now().Add(-3 * time.Hour).UTC()
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", there.Format(http.TimeFormat))
+		w.Header().Set("X-RateLimit-Limit", "360")
+		w.Header().Set("X-RateLimit-Remaining", "0")
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(there.Add(40*time.Second).Unix()))
+		w.Header().Set("Retry-After", there.Add(7*time.Second).Format(http.TimeFormat))
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	var got salla.Limits
+	c.Observe = func(l salla.Limits) { got = l }
+
+	_, _ = c.StoreInfo(t.Context())
+
+	if !got.Refused || got.RetryAfter != 7*time.Second {
+		t.Errorf("got %+v, want a refusal with 7 s of silence", got)
+	}
+	if in := time.Until(got.Reset); in < 38*time.Second || in > 41*time.Second {
+		t.Errorf("the reset is in %v, want 40 s", in)
 	}
 }
 

@@ -13,20 +13,29 @@ const maxWait = 24 * time.Hour
 // Limits is what one answer said about the merchant's quota.
 type Limits struct {
 	Limit, Remaining int
-	Reset            time.Time     // when Remaining is Limit again; zero if not said
+	Reset            time.Time     // when Remaining is Limit again, by our clock; zero if not said
 	RetryAfter       time.Duration // zero if not said
 	Known            bool          // Limit and Remaining were said
+	Refused          bool          // too many requests
 }
 
+// limitsOf reads the headers of an answer that came at that time. Salla's times are
+// compared with the Date of the same answer, so that no clock has to be right.
 func limitsOf(h http.Header, now time.Time) Limits {
+	theirs := now
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		theirs = date
+	}
 	limit, okLimit := headerInt(h, "X-RateLimit-Limit")
 	remaining, okRemaining := headerInt(h, "X-RateLimit-Remaining")
-	l := Limits{RetryAfter: retryAfter(h, now), Known: okLimit && okRemaining}
+	l := Limits{RetryAfter: retryAfter(h, theirs), Known: okLimit && okRemaining}
 	if l.Known {
 		l.Limit, l.Remaining = int(limit), int(remaining)
 	}
 	if reset, ok := headerInt(h, "X-RateLimit-Reset"); ok {
-		l.Reset, _ = expiry(reset, now)
+		if at, told := expiry(reset, theirs); told {
+			l.Reset = now.Add(at.Sub(theirs))
+		}
 	}
 	return l
 }

@@ -184,10 +184,16 @@ func (p *Page) place(env envelope, q PageQuery) (paged bool) {
 		p.HasNext = max(p.Number, q.Number) < *p.TotalPages
 	case next != "":
 		p.HasNext, p.NextCursor = true, next
+	case q.Cursor == "" && p.Total != nil:
+		// Pages before may have been short, and this one too: unless all of it is on
+		// the first page, the end is the page that has nothing.
+		p.HasNext = max(p.Number, q.Number) > 1 || len(p.Records) < *p.Total
 	case slices.ContainsFunc(nexts, func(raw json.RawMessage) bool { return raw != nil }):
 		// A next that is there and null says that this is the last page.
 	case q.Cursor == "":
-		p.HasNext = len(p.Records) >= p.PerPage
+		// Nothing is said: a page may be a short one in the middle. The end is the
+		// page that has nothing; without pagination, the one that is not full.
+		p.HasNext = paged || len(p.Records) >= p.PerPage
 	}
 	return paged
 }
@@ -203,10 +209,13 @@ var ours = []string{"per_page", "perPage", "sort_by", "from_date", "to_date", "d
 func cursor(number int, candidates []json.RawMessage) string {
 	for _, raw := range candidates {
 		var t text
-		if t.UnmarshalJSON(raw) != nil || t == "" || len(t) > 4096 {
+		if t.UnmarshalJSON(raw) != nil || len(t) > 4096 {
 			continue
 		}
 		s := string(t)
+		if s == "" || s == "false" || s == "null" || s == "0" {
+			continue
+		}
 		following := url.Values{"page": {strconv.Itoa(number + 1)}}
 		switch {
 		case s == "true":
@@ -243,13 +252,15 @@ func member(raw json.RawMessage, name string) json.RawMessage {
 	return object[name]
 }
 
+func same(a, b json.RawMessage) bool { return bytes.Equal(a, b) }
+
 var errEndless = errors.New("the list has no end")
 
 // all reads every page of a short list, one after the other. The instant is that
 // of the first request.
 func (c *Client) all(ctx context.Context, path string, filters url.Values) ([]json.RawMessage, time.Time, error) {
 	const most = 200
-	var records []json.RawMessage
+	var records, last []json.RawMessage
 	var began time.Time
 	q := PageQuery{Number: 1, PerPage: MaxPerPage}
 	for range most {
@@ -260,7 +271,11 @@ func (c *Client) all(ctx context.Context, path string, filters url.Values) ([]js
 		if began.IsZero() {
 			began = page.RequestedAt
 		}
-		records = append(records, page.Records...)
+		told := page.TotalPages != nil || page.NextCursor != ""
+		if !told && slices.EqualFunc(page.Records, last, same) { // page= is ignored
+			return records, began, nil
+		}
+		records, last = append(records, page.Records...), page.Records
 		// Without pagination the answer is the whole list, and page= would be ignored.
 		if !paged || !page.HasNext {
 			return records, began, nil

@@ -46,6 +46,22 @@ func TestWhatFollowsAPage(t *testing.T) {
 		{"first and last by cursor", salla.PageQuery{}, fifteen, `{"links":{"next":null}}`, false, "", -1},
 		{"empty by cursor", salla.PageQuery{Cursor: "cursor=abc"}, ``, `{"next":"abd"}`, false, "", -1},
 		{"no pagination, full", salla.PageQuery{}, fifteen, `null`, true, "", -1},
+		{"totals without pages, in the middle", salla.PageQuery{Number: 2, PerPage: 60}, fifteen, `{"total":90,"perPage":15,"currentPage":2}`, true, "", 90},
+		{"totals without pages, the last", salla.PageQuery{Number: 3}, ``, `{"total":16,"perPage":15,"currentPage":3}`, false, "", 16},
+		{"totals without pages, all on one", salla.PageQuery{Number: 1}, fifteen, `{"total":15,"perPage":15,"currentPage":1}`, false, "", 15},
+		{"totals without pages, a full page after short ones", salla.PageQuery{Number: 2}, fifteen, `{"total":30,"perPage":15,"currentPage":2}`, true, "", 30},
+		{"totals without pages, after many short ones", salla.PageQuery{Number: 9}, `1`, `{"total":30,"perPage":15,"currentPage":9}`, true, "", 30},
+		{"totals without pages, a short page in the middle", salla.PageQuery{Number: 1, PerPage: 60}, fifteen, `{"total":90,"perPage":60,"currentPage":1,"links":[]}`, true, "", 90},
+		{"totals and a size of its own that is not told", salla.PageQuery{Number: 4, PerPage: 60}, fifteen, `{"total":150}`, true, "", 150},
+		{"totals against a next that is null", salla.PageQuery{Number: 1}, fifteen, `{"total":31,"perPage":15,"next":null}`, true, "", 31},
+		{"links that are all null", salla.PageQuery{}, fifteen, `{"links":{"previous":null,"next":null}}`, false, "", -1},
+		{"links that are a list, nothing else told", salla.PageQuery{PerPage: 60}, fifteen, `{"count":15,"links":[]}`, true, "", -1},
+		{"a short page of which nothing is told", salla.PageQuery{Number: 2, PerPage: 60}, `1`, `{"count":1}`, true, "", -1},
+		{"nothing told, and nothing there", salla.PageQuery{Number: 3, PerPage: 60}, ``, `{"count":0}`, false, "", -1},
+		{"a next that is false", salla.PageQuery{}, fifteen, `{"next":false}`, false, "", -1},
+		{"a next that is a list", salla.PageQuery{}, fifteen, `{"next":[]}`, false, "", -1},
+		{"a next that is empty, with a link", salla.PageQuery{}, `1`, `{"next":"","links":{"next":"https://x/?page=2"}}`, true, "page=2", -1},
+		{"beyond the end it is the last again", salla.PageQuery{Number: 9}, fifteen, `{"total":30,"currentPage":2,"totalPages":2}`, false, "", 30},
 		{"no pagination, not full", salla.PageQuery{PerPage: 60}, fifteen, `[]`, false, "", -1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -154,6 +170,13 @@ func TestShortListsAreReadToTheEnd(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the same page again is the end", func(t *testing.T) {
+		t.Parallel()
+		got, err := serve(t, answer(`{"data":[{"id":1}],"pagination":{"count":1}}`)).OrderItems(t.Context(), "5")
+		if err != nil || string(got.Body) != `[{"id":1}]` {
+			t.Errorf("got %s, %v", got.Body, err)
+		}
+	})
 	t.Run("an order without items", func(t *testing.T) {
 		t.Parallel()
 		got, err := serve(t, answer(`{"data":[]}`)).OrderItems(t.Context(), "5")
