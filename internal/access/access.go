@@ -33,6 +33,8 @@ type Access struct {
 
 	// Circuits keep calls away from what does not answer; nil: every call is made.
 	Circuits *circuit.Circuits
+
+	plans plans
 }
 
 // Do makes one call to Salla as a tenant: fn gets a client that holds the
@@ -49,13 +51,17 @@ func (a *Access) Do(
 		return err
 	}
 	err := a.Vault.Do(ctx, tenantID, func(ctx context.Context, token string) error {
-		c := a.client(ctx, merchant, class.Customers(), token)
+		c := a.As(token)
+		var answer budget.Answer
+		c.Observe = func(l salla.Limits) { answer = answered(l) }
 		c.Guard = func(ctx context.Context, call func(context.Context) error) error {
 			return line.Guard(ctx, func(ctx context.Context) error {
 				// Only here is a call certain to be made, and each of two is counted.
-				if err := a.take(ctx, merchant, class); err != nil {
+				taken, err := a.take(ctx, tenantID, merchant, class)
+				if err != nil {
 					return err
 				}
+				defer func() { a.Budget.Observe(ctx, taken, answer) }()
 				return call(ctx)
 			})
 		}
@@ -69,12 +75,21 @@ const redisPause = 5 * time.Second
 
 // take takes one call from the store's budget. Redis being down fails nothing: the
 // work waits for it.
-func (a *Access) take(ctx context.Context, merchant int64, class budget.Class) error {
-	err := a.Budget.Take(ctx, merchant, class, 1)
+func (a *Access) take(ctx context.Context, tenantID uuid.UUID, merchant int64, class budget.Class) (budget.Call, error) {
+	call, err := a.Budget.Take(ctx, merchant, class, a.plans.limit(ctx, a.DB, tenantID))
 	if errors.Is(err, fault.Unavailable) {
-		return fault.WaitUntil(time.Now().Add(redisPause), "Redis, which does not tell how many requests Salla still allows")
+		return call, fault.WaitUntil(time.Now().Add(redisPause), "Redis, which does not tell how many requests Salla still allows")
 	}
-	return err
+	return call, err
+}
+
+// answered is what the budget learns from an answer.
+func answered(l salla.Limits) budget.Answer {
+	a := budget.Answer{RetryAfter: l.RetryAfter, Refused: l.Refused}
+	if l.Known {
+		a.Limit, a.Remaining, a.Reset = l.Limit, l.Remaining, l.Reset
+	}
+	return a
 }
 
 // Probe asks Salla for the store's info with a token that is not stored (yet):
@@ -106,17 +121,6 @@ func passing(err error) error {
 // grant lives. No budget is taken.
 func (a *Access) As(token string) *salla.Client {
 	return &salla.Client{BaseURL: a.APIURL, HTTP: a.HTTP, Token: token}
-}
-
-func (a *Access) client(ctx context.Context, merchant int64, customers bool, token string) *salla.Client {
-	c := a.As(token)
-	c.Observe = func(l salla.Limits) {
-		if !l.Known { // an answer without limits tells that the call is over
-			l = salla.Limits{}
-		}
-		a.Budget.Observe(ctx, merchant, customers, l.Limit, l.Remaining, l.Reset, l.RetryAfter)
-	}
-	return c
 }
 
 // Open opens a tenant's database as the tenant's own role. The caller closes it.

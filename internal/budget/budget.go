@@ -6,6 +6,7 @@
 package budget
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,10 +19,10 @@ import (
 	"github.com/wosool/wosool/internal/protect"
 )
 
-// What is assumed before an answer has told, and what Salla documents of the
-// customers endpoints.
+// What is assumed before an answer has told, where the store's plan is not known
+// either, and what Salla documents of the customers endpoints.
 const (
-	assumedLimit  = 120
+	assumedLimit  = 60
 	assumedWindow = time.Minute
 
 	customersLimit  = 500
@@ -39,6 +40,29 @@ type Budget struct {
 
 	rdb    redis.UniversalClient
 	prefix string
+
+	// Clocks that a test sets: Redis's and this process's.
+	theirs, ours func() time.Time
+}
+
+// Call is a call that was taken. Its answer is for Observe.
+type Call struct {
+	merchant  int64
+	limit     int // that was assumed
+	customers bool
+	marks     [2]mark // in the store's bucket and the customers'
+}
+
+// mark is where in a bucket's life a call was taken: how many had been taken and
+// answered, and the least that had been announced to remain.
+type mark struct{ taken, answered, least int64 }
+
+// Answer is what an answer says of the limits.
+type Answer struct {
+	Limit, Remaining int           // Limit 0: not said
+	Reset            time.Time     // in whole seconds, rounded down; zero: not said
+	RetryAfter       time.Duration // how long to be silent; 0: not said
+	Refused          bool          // too many requests: the call was not served
 }
 
 // New returns the budget kept in rdb, which the caller closes.
@@ -48,66 +72,106 @@ func New(rdb redis.UniversalClient) *Budget {
 	return &Budget{Egress: "default", rdb: rdb, prefix: "{wosool:budget}:"}
 }
 
-// Take takes calls from what the store may still make, or returns a *fault.Wait
-// that ends when it is worth asking again. If Redis does not answer it returns
-// fault.Unavailable: an unknown budget is not a free one.
-func (b *Budget) Take(ctx context.Context, merchant int64, class Class, calls int) error {
+// Take takes one call from what the store may still make, or returns a *fault.Wait
+// that ends when it is worth asking again. Until an answer has told the limit it is
+// what the store's plan allows a minute, 0 if that is unknown. If Redis does not
+// answer it returns fault.Unavailable: an unknown budget is not a free one.
+func (b *Budget) Take(ctx context.Context, merchant int64, class Class, plan int) (Call, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	keys := []string{b.storeKey(merchant)}
-	if class.Customers() {
-		keys = append(keys, b.customersKey())
-	}
-	ms, err := takeScript.Run(ctx, b.rdb, keys,
-		calls, class.reserve(), class.stagger().Milliseconds(),
-		assumedLimit, assumedWindow.Milliseconds(), customersLimit, customersWindow.Milliseconds()).Int64()
+	call := Call{merchant: merchant, limit: cmp.Or(plan, assumedLimit), customers: class.Customers()}
+	told, err := takeScript.Run(ctx, b.rdb, b.keys(call),
+		b.now(), int(class.plain()), class.reserve(), class.spare(), class.stagger().Milliseconds(),
+		call.limit, assumedWindow.Milliseconds(), customersLimit, customersWindow.Milliseconds()).Int64Slice()
 	if err != nil {
-		return unavailable("take from the budget", err)
+		return Call{}, unavailable("take from the budget", err)
 	}
-	if ms > 0 && protect.Budget {
-		return fault.WaitUntil(time.Now().Add(time.Duration(ms)*time.Millisecond), "room in Salla's limit of requests")
+	if wait := time.Duration(told[0]) * time.Millisecond; wait > 0 && protect.Budget {
+		return Call{}, fault.WaitUntil(b.local().Add(wait), "room in Salla's limit of requests")
 	}
-	return nil
+	for i := range call.marks {
+		if at := 1 + 3*i; at+2 < len(told) {
+			call.marks[i] = mark{told[at], told[at+1], told[at+2]}
+		}
+	}
+	return call, nil
 }
 
-// Observe learns from the headers of one answer: the limit and what remains of it
-// until reset, and how long Salla asks to wait. Zero means that the answer did not
-// say. An answer that cannot be learned from, or a Redis that is down, is no
+// Observe tells that a call that was taken is over, and learns from its answer; the
+// zero Answer is one that did not come, or says nothing. A Redis that is down is no
 // error: what Take has counted still holds.
-func (b *Budget) Observe(
-	ctx context.Context, merchant int64, customers bool, limit, remaining int, reset time.Time, retryAfter time.Duration,
-) {
+func (b *Budget) Observe(ctx context.Context, call Call, a Answer) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	now := time.Now()
-	keys := []string{b.storeKey(merchant)}
-	if customers {
-		keys = append(keys, b.customersKey())
+	var reset time.Duration
+	if !a.Reset.IsZero() { // in whole seconds: it is over within the next
+		reset = max(a.Reset.Sub(b.local())+time.Second, 0)
 	}
-	var resetMS int64
-	if reset.After(now.Add(-time.Hour)) {
-		resetMS = reset.UnixMilli()
+	args := []any{
+		b.now(), a.Limit, a.Remaining, reset.Milliseconds(), a.RetryAfter.Milliseconds(), a.Refused,
+		call.announced(a, reset), call.culprit(a),
 	}
-	_ = observeScript.Run(ctx, b.rdb, keys,
-		limit, remaining, resetMS, retryAfter.Milliseconds(), b.announces(customers, limit, reset, now),
-		assumedLimit, assumedWindow.Milliseconds(), customersLimit, customersWindow.Milliseconds()).Err()
+	windows := [2]time.Duration{assumedWindow, customersWindow}
+	for i, limit := range [2]int{cmp.Or(call.limit, assumedLimit), customersLimit} {
+		m := call.marks[i]
+		args = append(args, limit, windows[i].Milliseconds(), m.taken, m.answered, m.least)
+	}
+	_ = observeScript.Run(ctx, b.rdb, b.keys(call), args...).Err()
 }
 
-// announces tells which bucket the headers speak of: 1 the store's, 2 the
-// customers'. Salla documents one set of headers and two limits: what is larger
-// than any plan's window, or is exactly the customers' limit, is the latter.
-func (b *Budget) announces(customers bool, limit int, reset, now time.Time) int {
-	if customers && (limit == customersLimit || reset.Sub(now) > 2*assumedWindow) {
-		return 2
+// The buckets, as the scripts number them.
+const (
+	ofStore = 1 + iota
+	ofCustomers
+)
+
+// announced tells which bucket the headers speak of. Salla documents one set of
+// headers and two limits: what is longer than any plan's window, or is exactly the
+// customers' limit, is the latter.
+func (c Call) announced(a Answer, reset time.Duration) int {
+	if c.customers && (a.Limit == customersLimit || reset > 2*assumedWindow) {
+		return ofCustomers
 	}
-	return 1
+	return ofStore
+}
+
+// culprit tells whose limit refuses the call, or asks for silence: the customers',
+// where the store has calls left or the silence is longer than its window.
+func (c Call) culprit(a Answer) int {
+	if c.customers && (a.Limit > 0 && a.Remaining > 0 || a.RetryAfter > assumedWindow+30*time.Second) {
+		return ofCustomers
+	}
+	return ofStore
+}
+
+func (b *Budget) keys(c Call) []string {
+	if c.customers {
+		return []string{b.storeKey(c.merchant), b.customersKey()}
+	}
+	return []string{b.storeKey(c.merchant)}
+}
+
+// now is what a script takes for the time: 0 is Redis's own.
+func (b *Budget) now() int64 {
+	if b.theirs == nil {
+		return 0
+	}
+	return b.theirs().UnixMilli()
+}
+
+// local is the time by this process, in which callers are told of waits.
+func (b *Budget) local() time.Time {
+	if b.ours == nil {
+		return time.Now()
+	}
+	return b.ours()
 }
 
 func (b *Budget) storeKey(merchant int64) string {
-	return b.prefix + "store:" + strconv.FormatInt(merchant, 10)
+	return b.prefix + "shop:" + strconv.FormatInt(merchant, 10)
 }
 
-func (b *Budget) customersKey() string { return b.prefix + "customers:" + b.Egress }
+func (b *Budget) customersKey() string { return b.prefix + "egress:" + b.Egress }
 
 func unavailable(doing string, err error) error {
 	if errors.Is(err, context.Canceled) {

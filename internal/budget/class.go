@@ -13,6 +13,7 @@ const (
 	Page
 	Detail
 
+	begunFlag     Class = 1 << 6
 	customersFlag Class = 1 << 7
 )
 
@@ -23,24 +24,40 @@ func (c Class) OfCustomers() Class { return c | customersFlag }
 // Customers tells whether the call goes to a customers endpoint.
 func (c Class) Customers() bool { return c&customersFlag != 0 }
 
+// Begun returns the class for a call without which an earlier one of class c was made
+// for nothing: it comes before those that begin something.
+func (c Class) Begun() Class { return c | begunFlag }
+
+// plain is the class without its flags.
+func (c Class) plain() Class { return c &^ (begunFlag | customersFlag) }
+
 // reserve is the percentage of a limit that the class leaves to those before it.
 func (c Class) reserve() int {
-	switch c &^ customersFlag {
-	case Page:
+	switch {
+	case c.plain() == Page, c.plain() == Detail && c&begunFlag != 0:
 		return 5
-	case Detail:
+	case c.plain() == Detail:
 		return 15
+	}
+	return 0
+}
+
+// spare is how many calls the class wants to find free beside its own: a detail that
+// begins has a second one.
+func (c Class) spare() int {
+	if c&^customersFlag == Detail {
+		return 1
 	}
 	return 0
 }
 
 // stagger lets the classes come back one after the other when a window opens.
 func (c Class) stagger() time.Duration {
-	switch c &^ customersFlag {
+	switch c.plain() {
 	case Page:
-		return 250 * time.Millisecond
+		return 100 * time.Millisecond
 	case Detail:
-		return time.Second
+		return 250 * time.Millisecond
 	}
 	return 0
 }

@@ -57,6 +57,7 @@ type Config struct {
 	SallaAPIURL          string
 	SallaAccountsURL     string
 	SallaScopes          string
+	SallaEgress          string // names the address that this process calls Salla from
 
 	ClerkSecretKey         Secret
 	ClerkWebhookSecrets    []Secret
@@ -133,6 +134,7 @@ func Load(p Process, getenv func(string) string) (Config, error) {
 		SallaAccountsURL:     r.url("SALLA_ACCOUNTS_URL", "https://accounts.salla.sa"),
 		SallaScopes: r.text("SALLA_SCOPES", false,
 			"settings.read customers.read orders.read carts.read products.read webhooks.read_write offline_access", ""),
+		SallaEgress: r.word("SALLA_EGRESS", "default"),
 
 		ClerkSecretKey: Secret(r.text("CLERK_SECRET_KEY", serves, "", "the instance's secret key, sk_…")),
 		ClerkWebhookSecrets: r.secrets("CLERK_WEBHOOK_SECRET", p == API,
@@ -227,6 +229,18 @@ func (r *reader) text(name string, required bool, standard, should string) strin
 		return v
 	}
 	return standard
+}
+
+// word reads a name without spaces or signs that mean something elsewhere.
+func (r *reader) word(name, standard string) string {
+	v := r.text(name, false, standard, "")
+	unfit := func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("._:-", c))
+	}
+	if len(v) > 64 || strings.ContainsFunc(v, unfit) {
+		r.wrong(name, "at most 64 letters, digits, dots, colons, dashes and underscores")
+	}
+	return v
 }
 
 func (r *reader) list(name string) []string {

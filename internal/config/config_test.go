@@ -107,6 +107,7 @@ func TestInvalid(t *testing.T) {
 		"WORKER_CONCURRENCY":     "hunter2",
 		"WORKER_LANES":           "imports,hunter2",
 		"TENANT_CONNECTIONS":     "-2",
+		"SALLA_EGRESS":           "hunter2 of the office",
 		"EVENT_RETENTION":        "hunter2d",
 		"ADMIN_API_KEY":          "hunter2",
 		"ADMIN_EMAIL":            "Noura <hunter2@example.com>",
