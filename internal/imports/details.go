@@ -58,6 +58,8 @@ func (im *Importer) readDetails(
 				if _, err := db.Tombstone(ctx, tenantdb.Orders, some[i].OrderID, order); err != nil {
 					return tenantdb.PageCommit{}, err
 				}
+			case r.reject != nil && stop != nil:
+				continue // it stays due, and so is no progress while what is before it fails
 			case r.reject != nil:
 				r.reject.Resource = tenantdb.OrderDetails
 				commit.Rejects = append(commit.Rejects, *r.reject)

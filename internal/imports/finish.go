@@ -15,6 +15,9 @@ import (
 const (
 	passes = 3 // over one list, at most
 	checks = 3 // comparisons of a pass: what events were on their way has come by then
+
+	shortList   = 5 // pages of a list that is cheap to read again,
+	shortPasses = 6 // and the passes over it
 )
 
 // Finish runs whenever all streams of a run have ended. It compares the lists with
@@ -92,8 +95,9 @@ type finishing struct {
 	db       *tenantdb.DB
 	streams  []store.Stream
 
-	ends  []store.StreamEnd
-	again []store.NewStream
+	ends     []store.StreamEnd
+	again    []store.NewStream
+	readings map[string][]reading // by resource, see windows
 }
 
 // last gives the newest pass over a resource.
@@ -122,8 +126,9 @@ func (f *finishing) wantsDetails() bool {
 	return slices.Contains(f.run.Resources, tenantdb.OrderDetails) && !opened && !f.failed(tenantdb.Orders)
 }
 
-// compareLists compares every list. Where one differs it waits a moment, for what
-// events may still bring, before the list is read again.
+// compareLists compares every list. Where one differs, or more came than is known
+// of, it waits a moment, for what events may still bring, before the list, or the
+// windows of it that could not be proved, are read again.
 func (f *finishing) compareLists(ctx context.Context, l store.Lease) error {
 	var differ []string
 	for _, resource := range lists() {
@@ -136,16 +141,24 @@ func (f *finishing) compareLists(ctx context.Context, l store.Lease) error {
 			return err
 		}
 		end := store.StreamEnd{ID: s.ID, TotalAfter: c.total, Status: "complete"}
+		next := f.nextPass(s, c)
 		switch {
-		case c.shifted:
-			f.again = append(f.again, f.nextPass(s))
-		case c.equal:
-		case c.total != nil && f.run.Checks < checks-1:
+		case c.equal && c.proof == proved:
+			end.Reason = f.told(resource, c)
+		case c.total != nil && c.proof != shifted && f.run.Checks < checks-1:
 			differ = append(differ, resource)
-		case s.Pass < passes:
-			f.again = append(f.again, f.nextPass(s))
+		case s.Pass < f.most(s, next, c):
+			if c.proof == proved && f.base(resource).WindowAim > 0 {
+				if err := f.onlyChanged(ctx, &next); err != nil {
+					return err
+				}
+			}
+			f.again = append(f.again, next)
 		default:
-			end.Status, end.Reason = "incomplete", c.reason
+			if c.lacking, err = f.lacking(ctx, resource); err != nil {
+				return err
+			}
+			end.Status, end.Reason = "incomplete", f.missing(resource, c)
 		}
 		f.ends = append(f.ends, end)
 	}
@@ -158,11 +171,46 @@ func (f *finishing) compareLists(ctx context.Context, l store.Lease) error {
 	return fault.WaitUntil(time.Now().Add(recheck), "events that may explain why %s differ", strings.Join(differ, ", "))
 }
 
-// nextPass reads a list again: all of it, or as much of it as the run is about.
-func (f *finishing) nextPass(s store.Stream) store.NewStream {
+// nextPass reads a list again: the windows that could not be proved, else all of
+// it, or as much of it as the run is about.
+func (f *finishing) nextPass(s store.Stream, c comparison) store.NewStream {
 	next := f.wholePass(s.Resource, s.Pass+1)
 	next.FromDate, next.ToDate = s.FromDate, s.ToDate
+	for _, w := range c.windows {
+		next.Windows = append(next.Windows, w.Range())
+	}
 	return next
+}
+
+// onlyChanged narrows a pass over a list whose windows are all proved to those that
+// count otherwise by now.
+func (f *finishing) onlyChanged(ctx context.Context, next *store.NewStream) error {
+	changed, err := f.changed(ctx, next.Resource)
+	for _, w := range changed {
+		next.Windows = append(next.Windows, w.Range())
+	}
+	return err
+}
+
+// most is how many passes a list may have: more where the next one is short.
+func (f *finishing) most(s store.Stream, next store.NewStream, c comparison) int {
+	pages, size := s.Pages, int64(max(s.PerPage, 1))
+	if c.total != nil {
+		pages = int((*c.total + size - 1) / size)
+	}
+	if len(next.Windows) > 0 {
+		pages = 0
+		for _, w := range c.windows {
+			if w.Total == nil {
+				return passes
+			}
+			pages += int((*w.Total + size - 1) / size)
+		}
+	}
+	if pages <= shortList {
+		return shortPasses
+	}
+	return passes
 }
 
 // wantUnseen has the records read that a whole pass did not show: what is gone
@@ -171,10 +219,10 @@ func (f *finishing) wantUnseen(ctx context.Context) ([]store.Task, error) {
 	var tasks []store.Task
 	for _, resource := range lists() {
 		s, ok := f.last(resource)
-		if !ok || !whole(s) || s.Status == "failed" {
+		if !ok || !whole(f.base(resource)) || s.Status == "failed" {
 			continue
 		}
-		if err := f.eachUnseen(ctx, s, 500, func(keys []string) error {
+		if err := f.eachUnseen(ctx, resource, 500, func(keys []string) error {
 			wants := make([]store.Want, len(keys))
 			for i, key := range keys {
 				wants[i] = store.Want{Resource: resource, Entity: key}

@@ -42,11 +42,13 @@ type Importer struct {
 	PerPage int // records of a page; 0: as many as Salla gives
 	Ahead   int // pages of a numbered list that are read at once; 0: 3
 	Details int // orders of a page of details, two calls each; 0: 10
+	Window  int // orders of a window of dates; 0: 1500
 }
 
 func (im *Importer) perPage() int { return or(im.PerPage, salla.MaxPerPage) }
 func (im *Importer) ahead() int   { return or(im.Ahead, 3) }
 func (im *Importer) details() int { return or(im.Details, 10) }
+func (im *Importer) window() int  { return or(im.Window, 1500) }
 
 func or(n, preset int) int {
 	if n > 0 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/wosool/wosool/internal/budget"
 	"github.com/wosool/wosool/internal/fault"
@@ -48,7 +50,7 @@ func (im *Importer) page(ctx context.Context, l store.Lease, w store.PageWork) (
 	}
 	opened, err := db.OpenPage(ctx, tenantdb.PageRef{
 		Stream: w.StreamID, Run: w.Stream.RunID, Seq: w.Seq, Resource: w.Stream.Resource, Pass: w.Stream.Pass,
-		DateRange: dateRange(w.Stream), PageOrCursor: w.PageOrCursor, PerPage: w.Stream.PerPage,
+		DateRange: rangeOf(w).String(), PageOrCursor: w.PageOrCursor, PerPage: w.Stream.PerPage,
 	})
 	if err != nil {
 		return nil, err
@@ -65,14 +67,20 @@ func (im *Importer) page(ctx context.Context, l store.Lease, w store.PageWork) (
 		}
 		result = &done
 	}
-	return im.DB.PageDone(ctx, l, im.mirror(w, *result))
+	m := im.mirror(w, *result)
+	if opened.Ref.DateRange != rangeOf(w).String() {
+		// It was read as a page of the whole list: what it tells is not its window's.
+		m.Total, m.LastPage, m.HasNext = nil, 0, true
+	}
+	return im.DB.PageDone(ctx, l, m)
 }
 
-func dateRange(s store.Stream) string {
-	if s.FromDate == "" && s.ToDate == "" {
-		return ""
+// rangeOf gives the dates that a page is asked for: its window's, else its stream's.
+func rangeOf(w store.PageWork) store.DateRange {
+	if from, to, ok := strings.Cut(w.DateRange, ".."); ok {
+		return store.DateRange{From: from, To: to}
 	}
-	return s.FromDate + ".." + s.ToDate
+	return store.DateRange{From: w.Stream.FromDate, To: w.Stream.ToDate}
 }
 
 // mirror turns what the tenant's database says of a page into what the control
@@ -80,8 +88,8 @@ func dateRange(s store.Stream) string {
 func (im *Importer) mirror(w store.PageWork, r tenantdb.PageResult) store.PageResult {
 	m := store.PageResult{
 		Records: r.Records, Imported: r.Imported, Unchanged: r.Unchanged, Rejected: r.Rejected,
-		Deleted: r.Deleted, HasNext: r.HasNext, Next: r.NextCursor, Ahead: im.ahead(), Digest: r.Digest,
-		Stop: w.Stream.UntilKnown && r.Imported == 0,
+		Deleted: r.Deleted, HasNext: r.HasNext, Next: r.NextCursor, Ahead: im.ahead(), Digest: r.Digest, Began: w.Now,
+		Stop: w.Stream.UntilKnown && r.Unchanged > 0 && r.Imported == 0 && r.Deleted == 0,
 	}
 	if w.Stream.UntilKnown {
 		m.Ahead = 1
@@ -93,6 +101,7 @@ func (im *Importer) mirror(w store.PageWork, r tenantdb.PageResult) store.PageRe
 	if r.TotalPages != nil {
 		m.LastPage = *r.TotalPages
 	}
+	im.readHint(w, &m)
 	if w.Stream.Resource == tenantdb.OrderDetails && r.HasNext {
 		m.Records = max(m.Records, 1) // a page of tombstones is not the end
 	}
@@ -106,10 +115,18 @@ func (im *Importer) readPage(
 	if w.Stream.Resource == tenantdb.OrderDetails {
 		return im.readDetails(ctx, db, w, opened, attempts)
 	}
-	page, err := im.list(ctx, w, salla.PageQuery{
-		Number: w.Seq, Cursor: opened.Ref.PageOrCursor, PerPage: opened.Ref.PerPage,
-		SortBy: w.Stream.SortBy, From: w.Stream.FromDate, To: w.Stream.ToDate,
-	})
+	q := salla.PageQuery{
+		Number: w.Seq, Cursor: opened.Ref.PageOrCursor, PerPage: opened.Ref.PerPage, SortBy: w.Stream.SortBy,
+		From: rangeOf(w).From, To: rangeOf(w).To,
+	}
+	if w.DateRange != "" {
+		number, err := strconv.Atoi(w.PageOrCursor)
+		if err != nil {
+			return tenantdb.PageCommit{}, fault.New(fault.Invalid, "page %q of a window of dates is no number", w.PageOrCursor)
+		}
+		q.Number, q.Cursor = number, ""
+	}
+	page, err := im.list(ctx, w, q)
 	if err != nil {
 		return tenantdb.PageCommit{}, err
 	}
@@ -118,6 +135,7 @@ func (im *Importer) readPage(
 		NextCursor: page.NextCursor, SourceTotal: page.Total, TotalPages: page.TotalPages,
 	}
 	err = im.mapPage(ctx, db, w, page, &commit)
+	writeHint(w, &commit)
 	return commit, err
 }
 
@@ -129,7 +147,7 @@ func (im *Importer) list(ctx context.Context, w store.PageWork, q salla.PageQuer
 		func(ctx context.Context, c *salla.Client) (salla.Page, error) {
 			return c.Page(ctx, salla.Resource(resource), q)
 		})
-	if errors.Is(err, fault.NotFound) && w.Seq > 1 {
+	if errors.Is(err, fault.NotFound) && q.Number > 1 {
 		return salla.Page{}, nil
 	}
 	if err != nil {

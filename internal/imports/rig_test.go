@@ -45,19 +45,24 @@ type rig struct {
 	retries int
 }
 
-// access calls the sandbox with the shop's token. before, if set, may refuse a call.
+// access calls the sandbox with the shop's token. before, if set, may refuse a call;
+// after, if set, comes between its answer and what is made of it.
 type access struct {
 	base, token string
 
 	mu     sync.Mutex
 	calls  int
 	before func(class budget.Class) error
+	after  func()
 }
 
 func (a *access) Do(ctx context.Context, _ uuid.UUID, _ int64, class budget.Class, fn func(context.Context, *salla.Client) error) error {
 	a.mu.Lock()
-	before := a.before
+	before, after := a.before, a.after
 	a.mu.Unlock()
+	if after != nil {
+		defer after()
+	}
 	if before != nil {
 		if err := before(class); err != nil {
 			return err
@@ -73,6 +78,12 @@ func (a *access) hook(before func(class budget.Class) error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.before = before
+}
+
+func (a *access) then(after func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.after = after
 }
 
 func (a *access) made() int {
@@ -389,30 +400,39 @@ func (r *rig) wantSame(resource salla.Resource) {
 	}
 }
 
-// event applies one of the shop's webhooks and the reads that it asks for, if now.
-func (r *rig) event(e sandbox.Event, now bool) {
-	r.t.Helper()
+// liveEvent is one of the shop's webhooks as it is applied.
+func liveEvent(tenant uuid.UUID, e sandbox.Event, received time.Time) (imports.LiveEvent, error) {
 	var doc struct {
 		Event     string
 		CreatedAt string `json:"created_at"`
 		Data      json.RawMessage
 	}
 	if err := json.Unmarshal(e.Body, &doc); err != nil {
-		r.t.Fatal(err)
+		return imports.LiveEvent{}, err
 	}
 	at, ok := salla.ParseTime(doc.CreatedAt)
 	if !ok {
-		r.t.Fatalf("the time %q cannot be read", doc.CreatedAt)
+		return imports.LiveEvent{}, fmt.Errorf("the time %q cannot be read", doc.CreatedAt)
 	}
+	return imports.LiveEvent{
+		TenantID: tenant, Name: doc.Event, Payload: doc.Data, OccurredAt: &at, ReceivedAt: received,
+	}, nil
+}
+
+// event applies one of the shop's webhooks and the reads that it asks for, if now.
+func (r *rig) event(e sandbox.Event, now bool) {
+	r.t.Helper()
 	received, err := r.DB.Clock(r.t.Context())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	wants, err := r.ApplyEvent(r.t.Context(), imports.LiveEvent{
-		TenantID: r.tenant, Name: doc.Event, Payload: doc.Data, OccurredAt: &at, ReceivedAt: received,
-	})
+	ev, err := liveEvent(r.tenant, e, received)
 	if err != nil {
-		r.t.Fatalf("apply %s: %v", doc.Event, err)
+		r.t.Fatal(err)
+	}
+	wants, err := r.ApplyEvent(r.t.Context(), ev)
+	if err != nil {
+		r.t.Fatalf("apply %s: %v", ev.Name, err)
 	}
 	if _, err := r.DB.WantReads(r.t.Context(), r.tenant, wants); err != nil {
 		r.t.Fatal(err)

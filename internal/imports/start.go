@@ -10,6 +10,9 @@ import (
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
+// createdAscending keeps what comes in at the end of a list.
+const createdAscending = "created_at-asc"
+
 // riyadh is the zone that the source's dates are taken in.
 var riyadh = time.FixedZone("Asia/Riyadh", 3*60*60)
 
@@ -31,37 +34,50 @@ func (im *Importer) Start(ctx context.Context, l store.Lease) ([]store.Task, err
 	if err != nil || parked {
 		return nil, err
 	}
-	return im.DB.StartRun(ctx, l, im.firstStreams(run))
+	streams, err := im.firstStreams(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	return im.DB.StartRun(ctx, l, streams)
 }
+
+// trusted is how long a whole pass over the customers is good for. All stores share
+// one limit on them, so that not all can be read every day.
+const trusted = 7 * 24 * time.Hour
 
 // firstStreams gives how each list of a run is read. Orders are read in the order
 // they were placed, so that new ones do not shift the pages; a reconcile reads
-// them by their last update, newest first, until a page has nothing new.
-func (im *Importer) firstStreams(run store.Run) []store.NewStream {
+// them by their last update, newest first, until a page has nothing new. So it does
+// customers, whose list is newest first, where a whole pass was lately.
+func (im *Importer) firstStreams(ctx context.Context, run store.Run) ([]store.NewStream, error) {
 	var streams []store.NewStream
 	for _, resource := range lists() {
 		if !slices.Contains(run.Resources, resource) {
 			continue
 		}
 		s := im.wholePass(resource, 1)
-		if resource == tenantdb.Orders {
-			switch {
-			case run.Since != nil:
-				s.FromDate = run.Since.In(riyadh).Format(time.DateOnly)
-			case run.Kind == store.RunReconcile:
-				s.SortBy, s.UntilKnown = "updated_at-desc", true
+		switch {
+		case resource == tenantdb.Orders && run.Since != nil:
+			s.FromDate = run.Since.In(riyadh).Format(time.DateOnly)
+		case resource == tenantdb.Orders && run.Kind == store.RunReconcile:
+			s.SortBy, s.UntilKnown = "updated_at-desc", true
+		case resource == tenantdb.Customers && run.Kind == store.RunReconcile:
+			at, err := im.DB.WholePassAt(ctx, run.TenantID, resource)
+			if err != nil {
+				return nil, err
 			}
+			s.UntilKnown = at != nil && time.Since(*at) < trusted
 		}
 		streams = append(streams, s)
 	}
-	return streams
+	return streams, nil
 }
 
 // wholePass reads all of a list.
 func (im *Importer) wholePass(resource string, pass int) store.NewStream {
 	s := store.NewStream{Resource: resource, Pass: pass, PerPage: im.perPage()}
 	if resource == tenantdb.Orders {
-		s.SortBy = "created_at-asc"
+		s.SortBy = createdAscending
 	}
 	return s
 }

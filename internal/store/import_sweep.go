@@ -119,6 +119,26 @@ func (db *DB) sweepStreams(ctx context.Context, limit int) ([]Task, error) {
 			if err != nil {
 				return nil, err
 			}
+			var inWindows bool
+			if err := tx.QueryRow(ctx, `
+				SELECT s.window_aim > 0 OR s.again
+				FROM streams AS s
+				WHERE s.id = $1 AND s.finished_at IS NULL`, streamID).Scan(&inWindows); err != nil {
+				return nil, translate(err, "stream")
+			}
+			if inWindows {
+				if _, err := tx.Exec(ctx, `
+					UPDATE stream_windows
+					SET next_page = 1
+					WHERE stream_id = $1 AND last_page = 0
+					  AND NOT EXISTS (SELECT FROM pages WHERE stream_id = $1 AND state <> 'done')`, streamID); err != nil {
+					return nil, fmt.Errorf("go on with a window: %w", err)
+				}
+				if err := morePages(ctx, tx, run, streamID); err != nil {
+					return nil, err
+				}
+				return settlePages(ctx, tx, run, streamID)
+			}
 			var seq int
 			var cursor string
 			err = tx.QueryRow(ctx, `
@@ -132,7 +152,7 @@ func (db *DB) sweepStreams(ctx context.Context, limit int) ([]Task, error) {
 				return nil, fmt.Errorf("go on with a stream: %w", err)
 			}
 			if err == nil {
-				if err := addPage(ctx, tx, run, streamID, seq, cursor); err != nil {
+				if err := addPage(ctx, tx, run, newPage{stream: streamID, seq: seq, pageOrCursor: cursor}); err != nil {
 					return nil, err
 				}
 			}
@@ -176,18 +196,34 @@ func (db *DB) sweepQueued(ctx context.Context, limit int) ([]Task, error) {
 		func(tx pgx.Tx, tenantID uuid.UUID) ([]Task, error) { return releaseQueued(ctx, tx, tenantID) })
 }
 
-// ReconcileDue opens a reconcile for each ready tenant whose last run is older
-// than every, and the initial run of a ready tenant that never had one.
+// ReconcileDue opens a run for each ready tenant that is due: at once where it never
+// had one, else in its own time of every, which its id gives, so that all tenants'
+// runs are spread over it. A tenant whose newest run began less than half of every
+// ago is left for the next time; an every of 0 makes all due. The run is a
+// reconcile, or the initial one where no run over everything is complete yet.
 func (db *DB) ReconcileDue(ctx context.Context, every time.Duration, limit int) ([]Task, error) {
 	return db.sweepEach(ctx, "find tenants to reconcile", `
 		SELECT t.id
 		FROM tenants AS t
 		JOIN connections AS c ON c.id = t.id
+		LEFT JOIN LATERAL (
+			-- By runs_tenant_id_idx.
+			SELECT coalesce(r.started_at, r.created_at) AS began
+			FROM runs AS r
+			WHERE r.tenant_id = t.id
+			ORDER BY r.id DESC
+			LIMIT 1
+		) AS newest ON true
+		CROSS JOIN LATERAL (
+			SELECT ('x' || right(t.id::text, 8))::bit(32)::bigint / 4294967296.0 * $2::float8 AS after
+		) AS slot
 		WHERE t.status = 'ready' AND c.status IN ('active', 'refreshing')
+		  AND (newest.began IS NULL OR $2 = 0
+		    OR newest.began <= now() - make_interval(secs => $2 / 2)
+		   AND newest.began < to_timestamp(slot.after + $2 * floor((extract(epoch FROM now())::float8 - slot.after) / nullif($2, 0))))
 		  AND NOT EXISTS (
 			SELECT FROM runs AS r
-			WHERE r.tenant_id = t.id
-			  AND (r.finished_at IS NULL OR coalesce(r.started_at, r.finished_at) > now() - $2::interval)
+			WHERE r.tenant_id = t.id AND r.status IN ('pending', 'running', 'waiting', 'paused')
 		  )
 		ORDER BY t.id
 		LIMIT $1`, limit,
@@ -196,17 +232,15 @@ func (db *DB) ReconcileDue(ctx context.Context, every time.Duration, limit int) 
 			if err != nil || !usable {
 				return nil, err
 			}
-			kind := RunReconcile
-			var had bool
-			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM runs WHERE tenant_id = $1 AND kind = 'initial')`, tenantID).
-				Scan(&had); err != nil {
-				return nil, fmt.Errorf("read runs: %w", err)
+			had, err := hadInitial(ctx, tx, tenantID)
+			if err != nil {
+				return nil, err
 			}
 			if !had {
-				kind = RunInitial
+				return openRun(ctx, tx, tenantID, RunInitial, nil, nil)
 			}
-			return openRun(ctx, tx, tenantID, kind, nil, nil)
-		}, every)
+			return openRun(ctx, tx, tenantID, RunReconcile, nil, nil)
+		}, every.Seconds())
 }
 
 // sweepEach finds ids and does one short transaction for each. What went on or

@@ -20,6 +20,7 @@ type Page struct {
 	StreamID     uuid.UUID
 	Seq          int
 	PageOrCursor string // what it is asked by; "": its Seq
+	DateRange    string // FROM..TO: it is a page of that window of dates; "": of the whole list
 	DoneAt       *time.Time
 }
 
@@ -40,17 +41,17 @@ func (db *DB) PageWork(ctx context.Context, l Lease) (PageWork, error) {
 	var w PageWork
 	s := &w.Stream
 	err := db.pool.QueryRow(ctx, `
-		SELECT p.id, p.stream_id, p.seq, p.page_or_cursor, p.done_at, r.status, r.kind, t.merchant, t.status, clock_timestamp(),
+		SELECT p.id, p.stream_id, p.seq, p.page_or_cursor, p.date_range, p.done_at, r.status, r.kind, t.merchant, t.status, clock_timestamp(),
 		       s.id, s.run_id, s.tenant_id, s.resource, s.pass, s.status, s.per_page, s.sort_by, s.from_date, s.to_date,
-		       s.until_known
+		       s.until_known, s.window_aim, s.again
 		FROM pages AS p
 		JOIN streams AS s ON s.id = p.stream_id
 		JOIN runs AS r ON r.id = p.run_id
 		JOIN tenants AS t ON t.id = p.tenant_id
 		WHERE p.id = $1`, l.ID).Scan(
-		&w.ID, &w.StreamID, &w.Seq, &w.PageOrCursor, &w.DoneAt, &w.RunStatus, &w.Kind, &w.Merchant, &w.TenantStatus, &w.Now,
+		&w.ID, &w.StreamID, &w.Seq, &w.PageOrCursor, &w.DateRange, &w.DoneAt, &w.RunStatus, &w.Kind, &w.Merchant, &w.TenantStatus, &w.Now,
 		&s.ID, &s.RunID, &s.TenantID, &s.Resource, &s.Pass, &s.Status, &s.PerPage, &s.SortBy, &s.FromDate, &s.ToDate,
-		&s.UntilKnown)
+		&s.UntilKnown, &s.WindowAim, &s.Again)
 	return w, translate(err, "page")
 }
 
@@ -59,13 +60,18 @@ type PageResult struct {
 	Records, Imported, Unchanged, Rejected int
 	Deleted                                int // records that the list itself calls deleted
 
-	Total    *int64 // of the whole list, as announced; nil if not
-	LastPage int    // the number of the last page, as announced; 0 if not
-	HasNext  bool   // where LastPage is 0: another page follows
-	Next     string // what that one is asked by; "": its number
-	Stop     bool   // no further page is wanted
-	Ahead    int    // how many pages may be open at once where the list is numbered
-	Digest   []byte // of the records' ids
+	Total    *int64    // of the whole list, as announced; nil if not
+	LastPage int       // the number of the last page, as announced; 0 if not
+	HasNext  bool      // where LastPage is 0: another page follows
+	Next     string    // what that one is asked by; "": its number
+	Stop     bool      // no further page is wanted
+	Ahead    int       // how many pages may be open at once where the list is numbered
+	Digest   []byte    // of the records' ids
+	Began    time.Time // when it was asked for, by the database's clock
+
+	Window    int    // read on in windows of about as many records; 0: no
+	Oldest    string // the day of the list's oldest record, where Window is set
+	Inclusive bool   // a window's page had a record of the window's last day
 }
 
 // PageDone ends the leased page in one transaction with its effect on its stream
@@ -98,9 +104,9 @@ func lockPage(ctx context.Context, tx pgx.Tx, id uuid.UUID) (lockedRun, Page, er
 	p := Page{ID: id}
 	var runID uuid.UUID
 	if err := tx.QueryRow(ctx, `
-		SELECT run_id, stream_id, seq
+		SELECT run_id, stream_id, seq, page_or_cursor, date_range
 		FROM pages
-		WHERE id = $1`, id).Scan(&runID, &p.StreamID, &p.Seq); err != nil {
+		WHERE id = $1`, id).Scan(&runID, &p.StreamID, &p.Seq, &p.PageOrCursor, &p.DateRange); err != nil {
 		return lockedRun{}, p, translate(err, "page")
 	}
 	run, err := lockRun(ctx, tx, runID)
@@ -113,8 +119,11 @@ func lockPage(ctx context.Context, tx pgx.Tx, id uuid.UUID) (lockedRun, Page, er
 // same records twice, is taken to be at its end.
 func advance(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult) error {
 	var s struct {
-		nextSeq, lastPage, open int
-		exhausted, failed       bool
+		nextSeq, lastPage, open     int
+		exhausted, failed, windowed bool
+	}
+	if p.DateRange != "" {
+		return advanceWindow(ctx, tx, run, p, r)
 	}
 	last := r.Stop || r.Records == 0 || (r.LastPage == 0 && !r.HasNext)
 	// state <> 'done' keeps to pages_stream_open_idx: a stream may have 20,000 done ones.
@@ -123,19 +132,29 @@ func advance(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult
 		SET pages = s.pages + 1, imported = s.imported + $3, unchanged = s.unchanged + $4, rejected = s.rejected + $5,
 		    deleted = s.deleted + $12,
 		    total_before = coalesce(s.total_before, $6),
-		    last_page = CASE WHEN $7 > 0 THEN $7 ELSE s.last_page END,
+		    asked_at = coalesce(s.asked_at, $13), total_low = least(s.total_low, $6), total_high = greatest(s.total_high, $6),
+		    last_page = CASE WHEN $7 > 0 AND s.window_aim = 0 THEN $7 ELSE s.last_page END,
 		    ahead = CASE WHEN $7 > 0 THEN $8 ELSE 1 END,
 		    cursor = $9,
-		    exhausted = s.exhausted OR $10 OR ($7 = 0 AND $11::bytea IS NOT NULL AND EXISTS (
+		    exhausted = s.exhausted OR s.window_aim = 0 AND $10 OR ($7 = 0 AND $11::bytea IS NOT NULL AND EXISTS (
 				SELECT FROM pages AS o
 				WHERE o.stream_id = $1 AND o.id <> $2 AND o.digest = $11))
 		WHERE s.id = $1
-		RETURNING s.next_seq, s.last_page, s.exhausted,
+		RETURNING s.next_seq, s.last_page, s.exhausted, s.window_aim > 0,
 		          (SELECT count(*) FROM pages AS o WHERE o.stream_id = $1 AND o.state <> 'done' AND o.state IN ('held', 'runnable', 'waiting')),
 		          EXISTS (SELECT FROM pages AS o WHERE o.stream_id = $1 AND o.state <> 'done' AND o.state = 'failed')`,
-		p.StreamID, p.ID, r.Imported, r.Unchanged, r.Rejected, r.Total, r.LastPage, max(r.Ahead, 1), r.Next, last, r.Digest, r.Deleted,
-	).Scan(&s.nextSeq, &s.lastPage, &s.exhausted, &s.open, &s.failed); err != nil {
+		p.StreamID, p.ID, r.Imported, r.Unchanged, r.Rejected, r.Total, r.LastPage, max(r.Ahead, 1), r.Next, last, r.Digest, r.Deleted, r.Began,
+	).Scan(&s.nextSeq, &s.lastPage, &s.exhausted, &s.windowed, &s.open, &s.failed); err != nil {
 		return fmt.Errorf("advance stream: %w", err)
+	}
+	if r.Window > 0 && !s.windowed && p.Seq == 1 {
+		if err := beginWindows(ctx, tx, p.StreamID, r); err != nil {
+			return err
+		}
+		s.windowed = true
+	}
+	if s.windowed {
+		return morePages(ctx, tx, run, p.StreamID)
 	}
 	if s.exhausted || s.failed {
 		return nil
@@ -150,7 +169,7 @@ func advance(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult
 		if s.lastPage > 0 && seq > s.lastPage {
 			break
 		}
-		if err := addPage(ctx, tx, run, p.StreamID, seq, cursor); err != nil {
+		if err := addPage(ctx, tx, run, newPage{stream: p.StreamID, seq: seq, pageOrCursor: cursor}); err != nil {
 			return err
 		}
 	}
@@ -163,16 +182,42 @@ func advance(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult
 	return nil
 }
 
-// addPage creates one page, outside the window.
-func addPage(ctx context.Context, tx pgx.Tx, run lockedRun, streamID uuid.UUID, seq int, pageOrCursor string) error {
+// advanceWindow is advance for a page of a window of dates.
+func advanceWindow(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult) error {
+	// A stream of given windows only has seen no total but theirs.
+	if _, err := tx.Exec(ctx, `
+		UPDATE streams
+		SET pages = pages + 1, imported = imported + $2, unchanged = unchanged + $3, rejected = rejected + $4,
+		    asked_at = coalesce(asked_at, $10), deleted = deleted + $5, ahead = $6, to_inclusive = to_inclusive OR $7,
+		    total_before = CASE WHEN again AND $8 THEN coalesce(total_before, 0) + coalesce($9, 0) ELSE total_before END
+		WHERE id = $1`,
+		p.StreamID, r.Imported, r.Unchanged, r.Rejected, r.Deleted, max(r.Ahead, 1), r.Inclusive, p.PageOrCursor == "1", r.Total, r.Began,
+	); err != nil {
+		return fmt.Errorf("advance stream: %w", err)
+	}
+	if err := countWindow(ctx, tx, p, r); err != nil {
+		return err
+	}
+	return morePages(ctx, tx, run, p.StreamID)
+}
+
+// newPage says what a page of a stream is asked by.
+type newPage struct {
+	stream                  uuid.UUID
+	seq                     int
+	pageOrCursor, dateRange string
+}
+
+// addPage creates one page, outside the tenant's window of work.
+func addPage(ctx context.Context, tx pgx.Tx, run lockedRun, p newPage) error {
 	id, err := newID()
 	if err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO pages (id, stream_id, run_id, tenant_id, seq, page_or_cursor, state, due_at, enqueued_at)
-		VALUES ($1, $2, $3, $4, $5, $6, 'held', NULL, NULL)`,
-		id, streamID, run.ID, run.TenantID, seq, pageOrCursor); err != nil {
+		INSERT INTO pages (id, stream_id, run_id, tenant_id, seq, page_or_cursor, date_range, state, due_at, enqueued_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 'held', NULL, NULL)`,
+		id, p.stream, run.ID, run.TenantID, p.seq, p.pageOrCursor, p.dateRange); err != nil {
 		return fmt.Errorf("create page: %w", err)
 	}
 	return nil

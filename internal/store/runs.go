@@ -88,8 +88,8 @@ func (db *DB) Runs(ctx context.Context, tenantID uuid.UUID) ([]Run, error) {
 
 // openRun opens a run of a tenant or, while one is open, queues one more behind
 // it; a run that is queued already takes the resources in. No resources means
-// all. An initial run is opened only where the tenant never had one that came to
-// an end by itself.
+// all. An initial run is opened only where none is open, and no run over everything
+// is complete.
 func openRun(ctx context.Context, q querier, tenantID uuid.UUID, kind string, resources []string, since *time.Time) ([]Task, error) {
 	if len(resources) == 0 {
 		resources = tenant.Resources()
@@ -143,14 +143,16 @@ func openRun(ctx context.Context, q querier, tenantID uuid.UUID, kind string, re
 	return nil, nil
 }
 
-// hadInitial tells whether a tenant has an initial run that is open or came to an end
-// by itself.
+// hadInitial tells whether a tenant has an initial run that is open, or a complete one
+// over everything: the initial, or one by hand.
 func hadInitial(ctx context.Context, q querier, tenantID uuid.UUID) (had bool, err error) {
 	if err := q.QueryRow(ctx, `
 		SELECT EXISTS (
 			SELECT FROM runs
-			WHERE tenant_id = $1 AND kind = 'initial' AND status NOT IN ('failed', 'cancelled')
-		)`, tenantID).Scan(&had); err != nil {
+			WHERE tenant_id = $1
+			  AND (kind = 'initial' AND status NOT IN ('failed', 'cancelled', 'incomplete')
+			    OR kind = 'manual' AND status = 'complete' AND since IS NULL AND resources @> $2)
+		)`, tenantID, tenant.Resources()).Scan(&had); err != nil {
 		return false, fmt.Errorf("look for the initial run: %w", err)
 	}
 	return had, nil

@@ -33,14 +33,20 @@ type Stream struct {
 	Rejected    int64
 	Deleted     int64  // records that the list itself calls deleted
 	TotalBefore *int64 // as the first page announced it
-	TotalAfter  *int64 // as it was when the run was compared
+	TotalLow    *int64 // the least and the most that pages announced, those of windows apart
+	TotalHigh   *int64
+	TotalAfter  *int64     // as it was when the run was compared
+	WindowAim   int        // it is read in windows of dates of about as many records; 0: as one
+	Again       bool       // it reads only windows that an earlier pass could not prove
+	ToInclusive bool       // windows have shown records of their last day
+	AskedAt     *time.Time // when its first page was asked for
 	StartedAt   time.Time
 	FinishedAt  *time.Time
 }
 
 const streamColumns = `id, run_id, tenant_id, resource, pass, status, reason, per_page, ahead, sort_by, from_date, to_date,
 	until_known, next_seq, last_page, exhausted, pages, imported, unchanged, rejected, deleted, total_before, total_after,
-	started_at, finished_at`
+	total_low, total_high, window_aim, again, to_inclusive, asked_at, started_at, finished_at`
 
 // NewStream says how a stream is read. It begins with one page.
 type NewStream struct {
@@ -51,6 +57,7 @@ type NewStream struct {
 	FromDate   string
 	ToDate     string
 	UntilKnown bool
+	Windows    []DateRange // only these are read, of an orders' list
 }
 
 // StreamEnd is what the comparison of a run says about one of its streams.
@@ -93,6 +100,20 @@ func (db *DB) Streams(ctx context.Context, runID uuid.UUID) ([]Stream, error) {
 	return streams, nil
 }
 
+// WholePassAt returns when a tenant's newest pass over all of a list began that came
+// out equal; nil where there is none.
+func (db *DB) WholePassAt(ctx context.Context, tenantID uuid.UUID, resource string) (*time.Time, error) {
+	var at *time.Time
+	if err := db.pool.QueryRow(ctx, `
+		SELECT max(started_at)
+		FROM streams
+		WHERE tenant_id = $1 AND resource = $2 AND status = 'complete'
+		  AND NOT until_known AND NOT again AND from_date = '' AND to_date = ''`, tenantID, resource).Scan(&at); err != nil {
+		return nil, fmt.Errorf("look for a whole pass: %w", err)
+	}
+	return at, nil
+}
+
 // streamTotals gives the totals of each run's streams by resource, in the order
 // the resources were begun. The status and the source's total are the last pass's.
 func (db *DB) streamTotals(ctx context.Context, runs []uuid.UUID) (map[uuid.UUID][]StreamTotals, error) {
@@ -133,17 +154,28 @@ func openStreams(ctx context.Context, tx pgx.Tx, run lockedRun, streams []NewStr
 		}
 		tag, err := tx.Exec(ctx, `
 			INSERT INTO streams (id, run_id, tenant_id, resource, pass, per_page, ahead, sort_by, from_date, to_date,
-			                     until_known, next_seq)
-			VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, 2)
+			                     until_known, next_seq, again)
+			VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $12)
 			ON CONFLICT (run_id, resource, pass) DO NOTHING`,
-			id, run.ID, run.TenantID, s.Resource, s.Pass, s.PerPage, s.SortBy, s.FromDate, s.ToDate, s.UntilKnown)
+			id, run.ID, run.TenantID, s.Resource, s.Pass, s.PerPage, s.SortBy, s.FromDate, s.ToDate, s.UntilKnown,
+			2-min(len(s.Windows), 1), len(s.Windows) > 0)
 		if err != nil {
 			return nil, fmt.Errorf("open stream: %w", err)
 		}
 		if tag.RowsAffected() == 0 {
 			continue
 		}
-		if err := addPage(ctx, tx, run, id, 1, ""); err != nil {
+		for i, window := range s.Windows {
+			if err := openWindow(ctx, tx, id, i+1, window); err != nil {
+				return nil, err
+			}
+		}
+		if len(s.Windows) > 0 {
+			err = morePages(ctx, tx, run, id)
+		} else {
+			err = addPage(ctx, tx, run, newPage{stream: id, seq: 1})
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

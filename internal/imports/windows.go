@@ -1,0 +1,78 @@
+package imports
+
+import (
+	"strings"
+	"time"
+
+	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/internal/tenantdb"
+)
+
+// What a page of orders tells of dates is kept with the page, where a list without
+// numbers keeps its next cursor: whoever takes the page after a commit whose
+// mirroring was lost goes on from it.
+const (
+	hintOldest    = "oldest=" // with the day of the page's oldest record
+	hintInclusive = "inclusive"
+)
+
+// inWindows tells whether a stream may be read in windows of dates.
+func inWindows(s store.Stream) bool {
+	return s.Resource == tenantdb.Orders && s.SortBy == createdAscending && !s.UntilKnown
+}
+
+// writeHint notes on a page what decides of windows: on the first page of the whole
+// list its oldest day, on a window's page whether the window's last day belongs to
+// it. A record of that day's afternoon proves it, in whichever zone days begin.
+func writeHint(w store.PageWork, commit *tenantdb.PageCommit) {
+	if !inWindows(w.Stream) || commit.NextCursor != "" {
+		return
+	}
+	oldest, newest := placed(commit.Batches)
+	switch _, to, windowed := strings.Cut(w.DateRange, ".."); {
+	case newest.IsZero():
+	case windowed && to != "" && newest.Format(time.DateOnly) >= to && newest.Hour() >= 12:
+		commit.NextCursor = hintInclusive
+	case !windowed && w.Seq == 1:
+		commit.NextCursor = hintOldest + oldest.Format(time.DateOnly)
+	}
+}
+
+// readHint takes from a page what writeHint noted, and decides whether a list is
+// long enough for windows.
+func (im *Importer) readHint(w store.PageWork, m *store.PageResult) {
+	if !inWindows(w.Stream) {
+		return
+	}
+	oldest, told := strings.CutPrefix(m.Next, hintOldest)
+	switch {
+	case m.Next == hintInclusive:
+		m.Inclusive, m.Next = true, ""
+	case told:
+		m.Next = ""
+		if m.Total != nil && *m.Total > int64(im.window()) {
+			m.Window, m.Oldest = im.window(), oldest
+		}
+	}
+}
+
+// placed gives when the oldest and the newest order of a page were placed, in the
+// zone of the source's dates.
+func placed(batches []tenantdb.Batch) (oldest, newest time.Time) {
+	for _, b := range batches {
+		for _, r := range b.Records {
+			at, ok := r.Fields["placed_at"].(time.Time)
+			if !ok {
+				continue
+			}
+			at = at.In(riyadh)
+			if oldest.IsZero() || at.Before(oldest) {
+				oldest = at
+			}
+			if at.After(newest) {
+				newest = at
+			}
+		}
+	}
+	return oldest, newest
+}
