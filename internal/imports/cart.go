@@ -6,44 +6,45 @@ import "github.com/wosool/wosool/internal/salla"
 // events name no status: what is on it is still abandoned, and keeps what we have
 // made of it since.
 func fillCart(m *mapped, _ form, d document) error {
-	f := m.fields()
-	if d.has("customer") {
-		f["customer_id"] = orNil(d.object("customer").id("id"))
+	f, r := m.fields(), read(d, "cart")
+	r.time("update time", "updated_at")
+	if r.has("customer") {
+		f["customer_id"] = orNil(r.object("customer", "customer").id("customer's id", "id"))
 	}
-	f.money("total", d, "total")
-	if currency := currencyOf(d, "total", "subtotal"); currency != "" {
+	f.money("total", r, "total")
+	if currency := r.currency("total", "subtotal"); currency != "" {
 		f["currency"] = currency
 	}
-	if d.has("created_at") {
-		f["abandoned_at"] = instant(d.time("created_at"))
+	if r.has("created_at") {
+		f["abandoned_at"] = instant(r.time("time", "created_at"))
 	}
-	if d.has("items") {
-		fillCartItems(f, d)
+	if r.has("items") {
+		fillCartItems(f, r)
 	}
-	if d.said("status") {
-		switch status := d.text("status"); status {
-		case "purchased":
-			f["recovery_status"] = "RECOVERED"
-		case "active":
-			f["recovery_status"] = "PENDING"
-		default:
-			m.Strange = status
-		}
+	switch status := r.text("status", "status"); status {
+	case "":
+	case "purchased":
+		f["recovery_status"] = "RECOVERED"
+	case "active":
+		f["recovery_status"] = "PENDING"
+	default:
+		m.Strange = strange(status)
 	}
-	return nil
+	return r.err()
 }
 
-func fillCartItems(f fields, d document) {
+func fillCartItems(f fields, r reader) {
 	items := []map[string]any{}
 	quantities := []salla.Number{"0"}
-	for _, item := range d.list("items") {
-		quantity := item.number("quantity")
+	for _, item := range r.list("items", "items") {
+		quantity := item.number("item's quantity", "quantity")
 		quantities = append(quantities, quantity)
 		line := map[string]any{
-			"id": orNil(item.id("id")), "product_id": orNil(item.id("product_id")), "quantity": decimal(quantity),
+			"id": orNil(item.id("item's id", "id")), "product_id": orNil(item.id("item's product id", "product_id")),
+			"quantity": decimal(quantity),
 		}
-		if amounts := item.object("amounts"); amounts != nil {
-			line["total"] = decimal(amounts.money("total").Amount)
+		if amounts := item.object("item's amounts", "amounts"); amounts.doc != nil {
+			line["total"] = decimal(amounts.money("item's total", "total"))
 		}
 		items = append(items, line)
 	}

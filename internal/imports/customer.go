@@ -5,40 +5,42 @@ import "strings"
 // fillCustomer fills a person. What a customer lacks is left empty: nothing but
 // the id is required.
 func fillCustomer(m *mapped, _ form, d document) error {
-	f := m.fields()
-	f.text("first_name", d, "first_name")
-	f.text("last_name", d, "last_name")
+	f, r := m.fields(), read(d, "customer")
+	r.private = true
+	r.time("update time", "updated_at")
+	f.text("first_name", r, "first_name")
+	f.text("last_name", r, "last_name")
 	if f["first_name"] == nil && f["last_name"] == nil {
-		first, last := splitName(d)
+		first, last := splitName(r)
 		if first != "" {
 			f["first_name"], f["last_name"] = first, orNil(last)
 		}
 	}
-	f.text("email", d, "email")
-	f.text("city", d, "city")
-	f.text("country", d, "country")
-	f.text("avatar_url", d, "avatar")
+	f.key("email", r, "email")
+	f.text("city", r, "city")
+	f.text("country", r, "country")
+	f.text("avatar_url", r, "avatar")
 	code := ""
-	if d.has("country_code") || d.has("country") {
-		if code = countryCode(d.text("country_code")); code == "" {
-			code = countryCode(d.text("country"))
+	if r.has("country_code") || r.has("country") {
+		if code = countryCode(r.text("country code", "country_code")); code == "" {
+			code = countryCode(r.text("country", "country"))
 		}
 		f["country_code"] = orNil(code)
 	}
-	if d.has("mobile") {
+	if r.has("mobile") { // one that cannot be dialled is none, whatever it is
 		f["phone"] = orNil(e164(d.text("mobile_code"), d.text("mobile"), code))
 	}
-	if d.has("created_at") {
-		f["registered_at"] = instant(d.time("created_at"))
+	if r.has("created_at") {
+		f["registered_at"] = instant(r.time("day of registration", "created_at"))
 	}
-	return nil
+	return r.err()
 }
 
 // splitName takes a whole name apart at its first space.
-func splitName(d document) (first, last string) {
-	name := d.text("full_name")
+func splitName(r reader) (first, last string) {
+	name := r.text("name", "full_name")
 	if name == "" {
-		name = d.text("name")
+		name = r.text("name", "name")
 	}
 	first, last, _ = strings.Cut(name, " ")
 	return first, strings.TrimSpace(last)

@@ -52,8 +52,8 @@ func (im *Importer) ApplyEvent(ctx context.Context, ev LiveEvent) ([]store.Want,
 		return nil, fault.New(fault.Invalid, "the event's data is not an object")
 	}
 	raw := ev.Payload
-	if resource == tenantdb.Orders && d.object("order") != nil { // order.status.updated
-		raw = d["order"]
+	if resource == tenantdb.Orders && (d.has("order") || ev.Name == "order.status.updated" && d.object("status") == nil) {
+		raw = d["order"] // of order.status.updated: the id beside it is the status's
 	}
 	id := parse(raw).id("id")
 	if id == "" {
@@ -120,8 +120,8 @@ func (im *Importer) bury(
 	return err == nil && a.Outcome != tenantdb.Stale, err
 }
 
-// merge stores a whole document. One that lacks what its table requires leaves the
-// word to a read.
+// merge stores a whole document. A malformed one leaves the word to a read, which
+// tells all that the event does, and is rejected where it is malformed, too.
 func (im *Importer) merge(
 	ctx context.Context, db *tenantdb.DB, ev LiveEvent, resource string, raw json.RawMessage,
 ) (known bool, err error) {
@@ -160,19 +160,34 @@ func (im *Importer) markBought(ctx context.Context, db *tenantdb.DB, ev LiveEven
 // mergeOrder keeps what only an order's events say: the address, the shipments, the
 // note, the time of a status. All else is left to the read that follows, for no
 // event says when the order was last changed; only of an order that is not known
-// at all the whole document is taken, until then.
+// at all the whole document is taken, until then. A malformed document is kept among
+// the rejects, since the read cannot tell all that it says; of an order that is
+// known, what can be read of it is kept nevertheless.
 func (im *Importer) mergeOrder(ctx context.Context, db *tenantdb.DB, ev LiveEvent, id string, raw json.RawMessage) error {
 	m, err := mapRecord(tenantdb.Orders, asEvent, raw, ev.ReceivedAt)
-	if _, bad := errors.AsType[*invalid](err); bad || m.Deleted {
-		return nil // the read will say the same, or better
+	bad, malformed := errors.AsType[*invalid](err)
+	if m.Deleted {
+		return nil // the read will say the same
 	}
-	if err != nil {
+	if err != nil && !malformed {
 		return err
 	}
+	if beside := fillEvent(m.Record.Fields, ev); beside != nil && !malformed {
+		bad, malformed, raw = beside, true, ev.Payload
+	}
+	if malformed {
+		kept := reject(m, tenantdb.Orders, raw, bad)
+		kept.SourceID = id
+		if err := db.KeepReject(ctx, kept); err != nil {
+			return err
+		}
+	}
 	m.Record.Document = told(ev, raw)
-	fillEvent(m.Record.Fields, ev)
 	stored, err := db.StoredRecord(ctx, tenantdb.Orders, id)
-	if errors.Is(err, fault.NotFound) {
+	switch {
+	case errors.Is(err, fault.NotFound) && malformed:
+		return nil
+	case errors.Is(err, fault.NotFound):
 		m.Shape.Event = false
 		a, err := db.Apply(ctx, m.Shape, m.Record)
 		if err != nil || a.Outcome != tenantdb.Stale {
@@ -182,7 +197,7 @@ func (im *Importer) mergeOrder(ctx context.Context, db *tenantdb.DB, ev LiveEven
 		if err != nil {
 			return err
 		}
-	} else if err != nil {
+	case err != nil:
 		return err
 	}
 	if stored.DeletedAt != nil || toldLater(stored.Event, ev) {
@@ -218,27 +233,27 @@ func (im *Importer) addToOrder(ctx context.Context, db *tenantdb.DB, m mapped) e
 }
 
 // fillEvent takes what an order.status.updated says beside the order.
-func fillEvent(f fields, ev LiveEvent) {
+func fillEvent(f fields, ev LiveEvent) *invalid {
 	d := parse(ev.Payload)
 	if d.object("order") == nil {
-		return
+		return nil
 	}
-	if note := d.text("note"); note != "" {
+	r := read(d, "event")
+	if note := r.text("note", "note"); note != "" {
 		f["order_notes"] = note
 	}
-	at := d.time("created_at")
+	at := r.time("time", "created_at")
 	if at == nil {
 		at = ev.OccurredAt
 	}
-	if at == nil {
-		return
-	}
 	switch {
+	case at == nil:
 	case f["status"] == "COMPLETED" && f["closed_at"] == nil:
 		f["closed_at"] = *at
 	case f["status"] == "CANCELED" && f["cancelled_at"] == nil:
 		f["cancelled_at"] = *at
 	}
+	return *r.fault
 }
 
 // told wraps an event's document in what orders it among the events of its record.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/wosool/wosool/internal/tenantdb"
@@ -29,8 +30,10 @@ type mapped struct {
 	Strange string
 }
 
-// invalid says which column a document cannot fill, and why, in words.
-type invalid struct{ Column, Reason string }
+// invalid says which value of a document cannot be understood, by its path in the
+// document, such as "amounts.total" or "items[3].quantity", and why, in words. The
+// path is empty where it is the document as a whole.
+type invalid struct{ Field, Reason string }
 
 func (e *invalid) Error() string { return e.Reason }
 
@@ -63,14 +66,14 @@ func mapRecord(resource string, f form, raw json.RawMessage, at time.Time) (mapp
 	m := mapped{Shape: shapes[f]()}
 	d := parse(raw)
 	if d == nil {
-		return m, &invalid{Column: m.Shape.Document, Reason: "the record is not an object"}
+		return m, noRecord(raw)
 	}
 	m.Record = tenantdb.Record{
 		Key: d.id("id"), Document: raw, Hash: hashOf(raw), Fields: fields{},
 		SourceUpdatedAt: d.time("updated_at"), ReadAt: at,
 	}
 	if m.Record.Key == "" {
-		return m, &invalid{Column: m.Shape.Key, Reason: "the record has no usable id"}
+		return m, noID(resource, d)
 	}
 	if deletedStatus(d) {
 		m.Deleted = true
@@ -91,17 +94,36 @@ func (m *mapped) fields() fields { return m.Record.Fields }
 func reject(m mapped, resource string, raw json.RawMessage, err error) tenantdb.Reject {
 	r := tenantdb.Reject{Resource: resource, SourceID: m.Record.Key, Reason: err.Error(), Record: raw}
 	if bad, ok := errors.AsType[*invalid](err); ok {
-		r.Field = bad.Column
+		r.Field = bad.Field
 	}
 	return r
 }
 
-// required refuses a record that lacks what its table requires.
-func required(column, key string, value any, what string) error {
-	if value == nil {
-		return &invalid{Column: column, Reason: fmt.Sprintf("the %s (%q) is missing or cannot be read", what, key)}
+// noRecord refuses what is no object.
+func noRecord(raw json.RawMessage) *invalid {
+	is := kindOf(raw)
+	if is == object.a {
+		return &invalid{Reason: "the record nests too deep to be read"}
 	}
-	return nil
+	return &invalid{Reason: "the record is " + is + ", not an object"}
+}
+
+// noID refuses a record that does not say which one it is.
+func noID(resource string, d document) *invalid {
+	r := read(d, strings.TrimSuffix(resource, "s"))
+	if r.id("id", "id"); !nothing(d["id"]) {
+		r.wrong("id", "id", d["id"], anID)
+	}
+	r.missing("id", "id")
+	return *r.fault
+}
+
+// strange gives a status as it is reported where it is not known.
+func strange(status string) string {
+	if runes := []rune(status); len(runes) > maxQuoted {
+		return string(runes[:maxQuoted]) + "…"
+	}
+	return status
 }
 
 // embed encodes v for a JSON column; values in it are strings, numbers and raw JSON

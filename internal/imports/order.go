@@ -10,51 +10,47 @@ import (
 // fillOrder fills an order: the day it was placed is required. A list says less
 // than a detail, and a detail nothing of items and address; an event says all.
 func fillOrder(m *mapped, how form, d document) error {
-	f := m.fields()
-	f["placed_at"] = instant(d.time("date"))
-	if err := required("placed_at", "date", f["placed_at"], "order's date"); err != nil {
-		return err
+	f, r := m.fields(), read(d, "order")
+	r.time("update time", "updated_at")
+	f["placed_at"] = instant(r.time("date", "date"))
+	if f["placed_at"] == nil {
+		r.missing("date", "date")
 	}
-	f.text("order_number", d, "reference_id")
-	f.text("payment_method", d, "payment_method")
-	if d.has("customer") {
-		f["salla_customer_id"] = orNil(d.object("customer").id("id"))
-		f["customer"] = raw(d, "customer")
+	f.text("order_number", r, "reference_id")
+	f.text("payment_method", r, "payment_method")
+	if r.has("customer") {
+		f["salla_customer_id"] = orNil(r.object("customer", "customer").id("customer's id", "id"))
+		f["customer"] = r.raw("customer", "customer")
 	}
-	amounts := d.object("amounts")
-	if total := orderTotal(d, amounts); total.Amount != "" {
-		f["total"] = decimal(total.Amount)
-	} else if d.has("total") || amounts.has("total") {
-		f["total"] = nil
+	amounts := r.object("amounts", "amounts")
+	total := amounts.money("total", "total")
+	if total == "" {
+		total = r.money("total", "total")
 	}
-	if currency := orderCurrency(d, amounts); currency != "" {
+	if total != "" || r.has("total") || amounts.has("total") {
+		f["total"] = decimal(total)
+	}
+	if currency := orderCurrency(r, amounts); currency != "" {
 		f["currency"] = currency
 	}
-	m.Strange = fillStatus(f, d)
+	m.Strange = fillStatus(f, r)
 	if how == asListed {
-		return nil // when the status came to its end a list cannot tell
+		return r.err() // when the status came to its end a list cannot tell
 	}
-	fillStatusTimes(f, d)
+	fillStatusTimes(f, r)
 	fillAmounts(f, amounts)
-	fillDelivery(f, d)
-	if items, ok := d["items"]; ok {
-		f["line_items"] = lineItems(items)
+	fillDelivery(f, r)
+	if how == asEvent && r.has("items") { // who reads an order singly reads its items, too
+		f["line_items"] = lineItems(r, d["items"])
 	}
-	return nil
+	return r.err()
 }
 
-func orderTotal(d, amounts document) salla.Money {
-	if total := amounts.money("total"); total.Amount != "" {
-		return total
-	}
-	return d.money("total")
-}
-
-func orderCurrency(d, amounts document) string {
-	if currency := currencyOf(d, "total"); currency != "" {
+func orderCurrency(r, amounts reader) string {
+	if currency := r.currency("total"); currency != "" {
 		return currency
 	}
-	return currencyOf(amounts, "total", "sub_total")
+	return amounts.currency("total", "sub_total")
 }
 
 // statusOf knows the source's statuses by their slugs; their names are the
@@ -79,17 +75,17 @@ func statusOf(slug string) (status, fulfilment string, known bool) {
 
 // fillStatus fills all that follows from the status, and returns the slug where it
 // is not known.
-func fillStatus(f fields, d document) (strange string) {
-	slug := d.object("status").text("slug")
+func fillStatus(f fields, r reader) (unknown string) {
+	slug := r.object("status", "status").text("status", "slug")
 	if slug == "" {
 		return ""
 	}
 	status, fulfilment, known := statusOf(slug)
 	if !known {
-		strange = slug
+		unknown = strange(slug)
 	}
 	f["status"], f["fulfillment_status"] = status, fulfilment
-	pending, _ := d.yes("is_pending_payment")
+	pending, _ := r.yes("state of payment", "is_pending_payment")
 	switch {
 	case pending || slug == "payment_pending":
 		f["financial_status"] = "PENDING"
@@ -98,21 +94,21 @@ func fillStatus(f fields, d document) (strange string) {
 	default:
 		f["financial_status"] = "PAID"
 	}
-	return strange
+	return unknown
 }
 
 // fillStatusTimes takes the best that a document knows of when its status came:
 // the first completion where it is said, else the last update. A status that is
 // over empties the time of its end.
-func fillStatusTimes(f fields, d document) {
+func fillStatusTimes(f fields, r reader) {
 	if f["status"] == nil {
 		return
 	}
-	at := d.time("updated_at")
+	at := r.time("update time", "updated_at")
 	f["closed_at"], f["cancelled_at"] = nil, nil
 	switch f["status"] {
 	case "COMPLETED":
-		if first := d.time("first_complete_at"); first != nil {
+		if first := r.time("completion", "first_complete_at"); first != nil {
 			at = first
 		}
 		if at != nil {
@@ -136,8 +132,8 @@ func keepStatusTimes(r tenantdb.Record, stored tenantdb.StoredRecord) {
 	}
 }
 
-func fillAmounts(f fields, amounts document) {
-	if amounts == nil {
+func fillAmounts(f fields, amounts reader) {
+	if amounts.doc == nil {
 		return
 	}
 	f.money("subtotal", amounts, "sub_total")
@@ -148,12 +144,14 @@ func fillAmounts(f fields, amounts document) {
 	}
 	all := []salla.Number{"0"}
 	codes := []map[string]any{}
-	for _, discount := range amounts.list("discounts") {
-		amount := discount.money("discount").Amount
+	for _, discount := range amounts.list("discounts", "discounts") {
+		amount := discount.money("discount", "discount")
 		all = append(all, amount)
 		codes = append(codes, map[string]any{
-			"code": orNil(discount.text("code")), "title": orNil(discount.text("title")),
-			"type": orNil(discount.text("type")), "amount": decimal(amount),
+			"code":   orNil(discount.text("discount's code", "code")),
+			"title":  orNil(discount.text("discount's title", "title")),
+			"type":   orNil(discount.text("kind of discount", "type")),
+			"amount": decimal(amount),
 		})
 	}
 	f["total_discount"] = decimal(sum(all...))
@@ -161,51 +159,69 @@ func fillAmounts(f fields, amounts document) {
 }
 
 // fillDelivery fills what only events and the old full documents say.
-func fillDelivery(f fields, d document) {
-	shipments := d.list("shipments")
-	address := raw(d.object("shipping"), "address")
-	if address == nil {
-		for _, s := range shipments {
-			if address = raw(s, "ship_to"); address != nil {
-				break
-			}
+func fillDelivery(f fields, r reader) {
+	shipments := r.list("shipments", "shipments")
+	address := r.object("shipping", "shipping").raw("address", "address")
+	for _, s := range shipments {
+		if address != nil {
+			break
 		}
+		address = s.raw("address", "ship_to")
 	}
 	if address != nil {
 		f["shipping_address"] = address
 	}
 	if len(shipments) > 0 {
-		f["fulfillments"] = raw(d, "shipments")
+		f["fulfillments"] = r.raw("shipments", "shipments")
 	}
 }
 
-// mapItems turns an order's items, read by themselves, into that part of it.
-func mapItems(orderID string, r salla.Document, read tenantdb.Record) tenantdb.Record {
-	return tenantdb.Record{
-		Key: orderID, Document: r.Body, Hash: hashOf(r.Body), ReadAt: read.ReadAt,
-		Fields: fields{"line_items": lineItems(r.Body)},
+// mapItems turns an order's items, read by themselves, into that part of it. The
+// error is an *invalid: nothing of the order's detail can be kept then.
+func mapItems(orderID string, doc salla.Document, read tenantdb.Record) (tenantdb.Record, error) {
+	r := reader{subject: "order", fault: new(*invalid)}
+	if err := tenantdb.CheckDocument(doc.Body); err != nil {
+		return tenantdb.Record{}, &invalid{Field: "items" + tenantdb.Place(err), Reason: "of the order's items: " + err.Error()}
 	}
+	return tenantdb.Record{
+		Key: orderID, Document: doc.Body, Hash: hashOf(doc.Body), ReadAt: read.ReadAt,
+		Fields: fields{"line_items": lineItems(r, doc.Body)},
+	}, r.err()
+}
+
+// withItems puts an order's items into its document, where full documents have
+// them: it is how the two are kept together where they cannot be stored.
+func withItems(order, items json.RawMessage) json.RawMessage {
+	d := parse(order)
+	if d == nil {
+		return order
+	}
+	d["items"] = items
+	return embed(d)
 }
 
 // lineItems gives an order's items in one form, whichever document they are from.
 // Not every one names the product.
-func lineItems(items json.RawMessage) json.RawMessage {
+func lineItems(r reader, items json.RawMessage) json.RawMessage {
 	lines := []map[string]any{}
-	for _, item := range objects(items) {
-		product, amounts := item.object("product"), item.object("amounts")
-		productID := item.id("product_id")
+	for _, item := range r.objects("items", "items", items) {
+		productID := item.id("item's product id", "product_id")
 		if productID == "" {
-			productID = product.id("id")
+			productID = item.object("item's product", "product").id("item's product id", "id")
 		}
+		amounts := item.object("item's amounts", "amounts")
 		lines = append(lines, map[string]any{
-			"id": orNil(item.id("id")), "product_id": orNil(productID), "name": orNil(item.text("name")),
-			"sku": orNil(item.text("sku")), "quantity": decimal(item.number("quantity")),
-			"currency": orNil(currencyOf(amounts, "total", "price_without_tax")),
-			"price":    decimal(amounts.money("price_without_tax").Amount),
-			"discount": decimal(amounts.money("total_discount").Amount),
-			"tax":      decimal(amounts.money("tax").Amount),
-			"total":    decimal(amounts.money("total").Amount),
-			"options":  raw(item, "options"), "notes": orNil(item.text("notes")),
+			"id": orNil(item.id("item's id", "id")), "product_id": orNil(productID),
+			"name":     orNil(item.text("item's name", "name")),
+			"sku":      orNil(item.text("item's SKU", "sku")),
+			"quantity": decimal(item.number("item's quantity", "quantity")),
+			"currency": orNil(amounts.currency("total", "price_without_tax")),
+			"price":    decimal(amounts.money("item's price", "price_without_tax")),
+			"discount": decimal(amounts.money("item's discount", "total_discount")),
+			"tax":      decimal(amounts.money("item's tax", "tax")),
+			"total":    decimal(amounts.money("item's total", "total")),
+			"options":  item.raw("item's options", "options"),
+			"notes":    orNil(item.text("item's notes", "notes")),
 		})
 	}
 	return embed(lines)

@@ -65,8 +65,11 @@ func (im *Importer) read(ctx context.Context, r store.EntityRead) error {
 	missing := errors.Is(err, fault.NotFound)
 	switch {
 	case missing || err == nil && got.deleted:
-		_, err := db.Tombstone(ctx, r.Resource, r.Entity, tenantdb.TombstoneOrder{ReadAt: r.Began, FromRead: true})
-		return err
+		a, err := db.Tombstone(ctx, r.Resource, r.Entity, tenantdb.TombstoneOrder{ReadAt: r.Began, FromRead: true})
+		if err != nil || a.Outcome == tenantdb.Stale {
+			return err
+		}
+		return db.SettleRejects(ctx, r.Resource, r.Entity)
 	case err != nil:
 		return fmt.Errorf("read one of %s: %w", r.Resource, err)
 	case got.reject != nil:
@@ -100,7 +103,7 @@ func (im *Importer) fetch(ctx context.Context, db *tenantdb.DB, t asked, resourc
 	got := fetched{shape: m.Shape, record: m.Record, deleted: m.Deleted, strange: m.Strange}
 	if bad, ok := errors.AsType[*invalid](err); ok {
 		m.Record.Key = id
-		kept := reject(m, resource, doc.Body, bad)
+		kept := reject(m, m.Shape.Resource, doc.Body, bad)
 		got.reject = &kept
 		return got, nil
 	}
@@ -108,7 +111,7 @@ func (im *Importer) fetch(ctx context.Context, db *tenantdb.DB, t asked, resourc
 		return got, err
 	}
 	if m.Record.Key != id {
-		kept := reject(m, resource, doc.Body, &invalid{m.Shape.Key, "the source answered with another record"})
+		kept := reject(m, m.Shape.Resource, doc.Body, &invalid{"id", "the source answered with another record"})
 		kept.SourceID = id
 		got.reject = &kept
 		return got, nil
@@ -131,7 +134,12 @@ func (im *Importer) fetch(ctx context.Context, db *tenantdb.DB, t asked, resourc
 	if err != nil {
 		return got, err
 	}
-	part := mapItems(id, items, m.Record)
+	part, err := mapItems(id, items, m.Record)
+	if bad, ok := errors.AsType[*invalid](err); ok {
+		kept := reject(m, m.Shape.Resource, withItems(doc.Body, items.Body), bad)
+		got.reject = &kept
+		return got, nil
+	}
 	got.items = &part
 	return got, nil
 }
@@ -168,6 +176,6 @@ func (im *Importer) document(ctx context.Context, t asked, resource, id string) 
 }
 
 func (im *Importer) orderItems(ctx context.Context, t asked, id string) (salla.Document, error) {
-	return call(ctx, im, t.TenantID, t.Merchant, t.Class,
+	return call(ctx, im, t.TenantID, t.Merchant, t.Class.Begun(), // an order without its items is read for nothing
 		func(ctx context.Context, c *salla.Client) (salla.Document, error) { return c.OrderItems(ctx, id) })
 }

@@ -28,8 +28,8 @@ type Applied struct {
 // the stored row as it is.
 func (d *DB) Apply(ctx context.Context, s Shape, r Record) (Applied, error) {
 	var a Applied
-	err := d.merging(ctx, func(tx pgx.Tx) error {
-		m := &merge{db: d, tx: tx}
+	err := d.mergeRecords(ctx, func(tx pgx.Tx, careful bool) error {
+		m := &merge{db: d, tx: tx, careful: careful}
 		items, err := m.batch(ctx, Batch{Shape: s, Records: []Record{r}})
 		if err != nil {
 			return err
@@ -166,9 +166,12 @@ func (d *DB) MarkRefunded(ctx context.Context, orderID string, at time.Time) err
 		}
 		_, err = tx.Exec(ctx, `
 			UPDATE salla_orders
-			SET financial_status = 'PARTIALLY_REFUNDED', updated_at = now()
-			WHERE order_id = $1 AND deleted_at IS NULL AND status <> 'REFUNDED'
-				AND financial_status IS DISTINCT FROM 'PARTIALLY_REFUNDED'`, orderID)
+			SET refunds = CASE WHEN refunds @> r.refund THEN refunds ELSE coalesce(refunds, '[]') || r.refund END,
+				financial_status = CASE WHEN status = 'REFUNDED' THEN financial_status ELSE 'PARTIALLY_REFUNDED' END,
+				updated_at = now()
+			FROM (SELECT jsonb_build_array(jsonb_build_object('refunded_at', $2::timestamptz)) AS refund) AS r
+			WHERE order_id = $1 AND deleted_at IS NULL AND (refunds @> r.refund IS NOT TRUE
+				OR status <> 'REFUNDED' AND financial_status IS DISTINCT FROM 'PARTIALLY_REFUNDED')`, orderID, at)
 		return err
 	})
 	return wrap(err, "note a refund")

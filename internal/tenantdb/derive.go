@@ -17,10 +17,15 @@ type derived struct {
 	newPeople []string // of them those that were not there, or were tombstones
 	orders    []string
 	carts     []string
+	refunded  []string           // orders of which a refund was told, maybe before they came
 	persons   map[uuid.UUID]bool // whose totals may have changed
+
+	looseOrders, looseCarts []string // of both those whose link to a person may not hold
 }
 
-func (d *derived) add(s Shape, it *item) {
+// add notes what was stored. A new row that was inserted is linked already.
+func (d *derived) add(s Shape, it *item, linked bool) {
+	loose := it.cur != nil || !linked
 	switch s.Table {
 	case "people":
 		d.people = append(d.people, it.rec.Key)
@@ -29,8 +34,14 @@ func (d *derived) add(s Shape, it *item) {
 		}
 	case "salla_orders":
 		d.orders = append(d.orders, it.rec.Key)
+		if loose {
+			d.looseOrders = append(d.looseOrders, it.rec.Key)
+		}
 	case "salla_carts":
 		d.carts = append(d.carts, it.rec.Key)
+		if loose {
+			d.looseCarts = append(d.looseCarts, it.rec.Key)
+		}
 	}
 	if it.cur != nil && it.cur.PersonID != nil {
 		d.person(*it.cur.PersonID)
@@ -76,18 +87,23 @@ func (m *merge) derive(ctx context.Context) error {
 			FROM salla_carts c
 			WHERE c.customer_id = ANY($1) AND v.salla_cart_id = c.salla_cart_id
 				AND v.deleted_at IS NULL AND v.person_id IS DISTINCT FROM c.person_id`},
-		{d.orders, "link orders", `
+		{d.looseOrders, "link orders", `
 			UPDATE salla_orders t
 			SET person_id = p.id
 			FROM salla_orders o
 			LEFT JOIN people p ON p.salla_customer_id = o.salla_customer_id
 			WHERE o.order_id = ANY($1) AND t.id = o.id AND t.person_id IS DISTINCT FROM p.id`},
-		{d.carts, "link carts", `
+		{d.looseCarts, "link carts", `
 			UPDATE salla_carts t
 			SET person_id = p.id
 			FROM salla_carts c
 			LEFT JOIN people p ON p.salla_customer_id = c.customer_id
 			WHERE c.salla_cart_id = ANY($1) AND t.id = c.id AND t.person_id IS DISTINCT FROM p.id`},
+		{d.refunded, "note refunds", `
+			UPDATE salla_orders o
+			SET refunds = jsonb_build_array(jsonb_build_object('refunded_at', r.refunded_at))
+			FROM order_refunds r
+			WHERE o.order_id = ANY($1) AND r.order_id = o.order_id AND o.refunds IS NULL AND o.deleted_at IS NULL`},
 		{d.orders, "keep opportunities of orders", orderOpportunities},
 		{d.carts, "keep opportunities of carts", cartOpportunities},
 	} {
@@ -108,9 +124,10 @@ func (m *merge) derive(ctx context.Context) error {
 	return wrap(err, "recompute people's totals")
 }
 
-// touchedPeople adds the people whose rows or orders were stored.
+// touchedPeople adds the people whose rows or orders were stored; those of new
+// orders are known.
 func (m *merge) touchedPeople(ctx context.Context) error {
-	if len(m.derived.people) == 0 && len(m.derived.orders) == 0 {
+	if len(m.derived.people) == 0 && len(m.derived.looseOrders) == 0 {
 		return nil
 	}
 	rows, _ := m.tx.Query(ctx, `
@@ -120,7 +137,7 @@ func (m *merge) touchedPeople(ctx context.Context) error {
 		UNION
 		SELECT person_id
 		FROM salla_orders
-		WHERE order_id = ANY($2) AND person_id IS NOT NULL`, m.derived.people, m.derived.orders)
+		WHERE order_id = ANY($2) AND person_id IS NOT NULL`, m.derived.people, m.derived.looseOrders)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 	if err != nil {
 		return fmt.Errorf("find the people to recompute: %w", err)

@@ -15,15 +15,15 @@ const maxDepth = 512
 
 // CheckDocument tells, in words for the list of rejects, why a document cannot
 // be kept as jsonb: it is not JSON, not UTF-8, holds a NUL or half a character,
-// or nests too deep. Merges check by themselves.
+// nests too deep, or has a number that is too long. Place tells where. Merges check by themselves.
 func CheckDocument(doc json.RawMessage) error {
 	switch {
 	case len(doc) == 0:
 		return errors.New("the document is empty")
-	case !utf8.Valid(doc):
-		return errors.New("the document is not valid UTF-8")
 	case !json.Valid(doc):
 		return errors.New("the document is not valid JSON")
+	case !utf8.Valid(doc):
+		return placed(doc, len(doc)-len(fromInvalid(doc)), errors.New("the document is not valid UTF-8"))
 	}
 	depth, inString := 0, false
 	for i := 0; i < len(doc); i++ {
@@ -35,7 +35,7 @@ func CheckDocument(doc json.RawMessage) error {
 			}
 			used, err := checkEscape(doc[i:])
 			if err != nil {
-				return err
+				return placed(doc, i, err)
 			}
 			i += used
 		case c == '"':
@@ -43,13 +43,34 @@ func CheckDocument(doc json.RawMessage) error {
 		case inString:
 		case c == '{', c == '[':
 			if depth++; depth > maxDepth {
-				return errors.New("the document nests too deep")
+				return placed(doc, i, errors.New("the document nests too deep"))
 			}
 		case c == '}', c == ']':
 			depth--
+		case c >= '0' && c <= '9':
+			end := i + 1
+			for end < len(doc) && strings.IndexByte("0123456789.eE+-", doc[end]) >= 0 {
+				end++
+			}
+			if !numberFits(string(doc[i:end])) {
+				return placed(doc, i, errors.New("the document holds a number that is too long for the database"))
+			}
+			i = end - 1
 		}
 	}
 	return nil
+}
+
+// numberFits tells whether a number is within what jsonb can hold, with much to spare: it
+// keeps every digit, those that an exponent stands for as well.
+func numberFits(number string) bool {
+	const most = 10_000
+	digits, exponent, has := strings.Cut(strings.ToLower(number), "e")
+	if len(digits) > most || !has {
+		return len(digits) <= most
+	}
+	n, err := strconv.Atoi(exponent)
+	return err == nil && n <= most && n >= -most
 }
 
 // checkEscape looks at "uXXXX", and the low half that must follow a high one,
