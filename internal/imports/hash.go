@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/wosool/wosool/internal/salla"
 )
@@ -16,78 +16,224 @@ import (
 // the mapping makes of it now.
 const hashVersion = "1"
 
-// volatile are the keys whose values change by themselves, or with things that are
-// no property of the record: how old a cart is, whether a merchant has looked at
+// volatile tells of the keys whose values change by themselves, or with things that
+// are no property of the record: how old a cart is, whether a merchant has looked at
 // an order, how often a product was seen.
-var volatile = map[string]bool{
-	"age_in_minutes": true, "views": true, "read": true, "can_cancel": true, "can_reorder": true, "actions": true,
-	"pending_payment_ends_at": true, "update_at": true, "last_login_date": true, "latest_purchase": true,
+func volatile(key string) bool {
+	switch key {
+	case "age_in_minutes", "views", "read", "can_cancel", "can_reorder", "actions",
+		"pending_payment_ends_at", "update_at", "last_login_date", "latest_purchase":
+		return true
+	}
+	return false
 }
 
-// guestKeys change with the customer and not with the order or cart that names one.
-var guestKeys = map[string]bool{"updated_at": true, "groups": true}
+// guestKey tells of the keys that change with the customer and not with the order
+// or cart that names one.
+func guestKey(key string) bool { return key == "updated_at" || key == "groups" }
 
 // hashOf gives the hash of what a document lastingly says. The order of keys and
 // the way a number is written do not count.
 func hashOf(raw json.RawMessage) []byte {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	if d.Decode(&v) != nil {
+	hash, _ := identify(raw)
+	return hash
+}
+
+// identify gives a document's hash, and of an object those members that tell which
+// record it is: all that has to be known of one that has not changed. Of what is
+// no object, or no JSON, the members are nil.
+func identify(raw json.RawMessage) (hash []byte, who document) {
+	if !json.Valid(raw) {
 		sum := sha256.Sum256(append([]byte(hashVersion+"\n!"), raw...))
-		return sum[:]
+		return sum[:], nil
 	}
-	b := bytes.NewBufferString(hashVersion + "\n")
-	canonical(b, v, false)
-	sum := sha256.Sum256(b.Bytes())
-	return sum[:]
+	c := canon{src: raw, out: make([]byte, 0, len(raw)+len(raw)/4+64)}
+	c.out = append(c.out, hashVersion+"\n"...)
+	if c.peek() == '{' {
+		c.who = document{}
+	}
+	c.value(false, true)
+	sum := sha256.Sum256(c.out)
+	return sum[:], c.who
 }
 
-func canonical(b *bytes.Buffer, v any, guest bool) {
-	switch v := v.(type) {
-	case map[string]any:
-		b.WriteByte('{')
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			if volatile[key] || guest && guestKeys[key] {
-				continue
+// canon writes valid JSON anew: keys in order, numbers and texts in one form, what
+// does not last left out. It looks at each byte once and builds nothing.
+type canon struct {
+	src     []byte
+	at      int
+	out     []byte
+	members []member // of the objects that are open
+	scratch []byte
+	who     document
+}
+
+// member is where a member of an object stands in out.
+type member struct {
+	key      string
+	from, to int
+}
+
+// peek gives the next byte that is no space.
+func (c *canon) peek() byte {
+	for c.at < len(c.src) {
+		switch b := c.src[c.at]; b {
+		case ' ', '\t', '\n', '\r':
+			c.at++
+		default:
+			return b
+		}
+	}
+	return 0
+}
+
+// value writes the next value. guest: it is the customer of something else; top: it
+// is the document itself.
+func (c *canon) value(guest, top bool) {
+	switch b := c.peek(); b {
+	case '{':
+		c.object(guest, top)
+	case '[':
+		c.at++
+		c.out = append(c.out, '[')
+		for c.peek() != ']' {
+			c.value(false, false)
+			c.out = append(c.out, ',')
+			if c.peek() == ',' {
+				c.at++
 			}
-			write(b, key)
-			b.WriteByte(':')
-			canonical(b, v[key], key == "customer")
-			b.WriteByte(',')
 		}
-		b.WriteByte('}')
-	case []any:
-		b.WriteByte('[')
-		for _, one := range v {
-			canonical(b, one, false)
-			b.WriteByte(',')
+		c.at++
+		c.out = append(c.out, ']')
+	case '"':
+		c.out = quoted(c.out, c.text())
+	case 't', 'f', 'n':
+		n := 4
+		if b == 'f' {
+			n = 5
 		}
-		b.WriteByte(']')
-	case json.Number:
-		n, err := salla.ParseNumber(v.String())
-		if err != nil {
-			b.WriteString(v.String())
-			return
-		}
-		whole, fraction, _ := strings.Cut(string(n), ".")
-		b.WriteString(whole)
-		if fraction = strings.TrimRight(fraction, "0"); fraction != "" {
-			b.WriteString("." + fraction)
-		}
+		c.out = append(c.out, c.src[c.at:c.at+n]...)
+		c.at += n
 	default:
-		write(b, v)
+		c.number()
 	}
 }
 
-func write(b *bytes.Buffer, v any) {
-	if s, ok := v.(string); ok {
-		b.Write(strconv.AppendQuote(b.AvailableBuffer(), s))
+func (c *canon) object(guest, top bool) {
+	first := len(c.members)
+	c.at++
+	c.out = append(c.out, '{')
+	begin, sorted := len(c.out), true
+	for c.peek() != '}' {
+		key := c.text()
+		c.peek()
+		c.at++ // the colon
+		from := len(c.out)
+		c.out = append(quoted(c.out, key), ':')
+		c.peek()
+		said := c.at
+		c.value(key == "customer", false)
+		if top && (key == "id" || key == "updated_at" || key == "status") {
+			c.who[key] = c.src[said:c.at]
+		}
+		if volatile(key) || guest && guestKey(key) {
+			c.out = c.out[:from]
+		} else {
+			c.out = append(c.out, ',')
+			if n := len(c.members); n > first && c.members[n-1].key >= key {
+				sorted = false
+			}
+			c.members = append(c.members, member{key, from, len(c.out)})
+		}
+		if c.peek() == ',' {
+			c.at++
+		}
+	}
+	c.at++
+	if !sorted {
+		c.sort(begin, c.members[first:])
+	}
+	c.members = c.members[:first]
+	c.out = append(c.out, '}')
+}
+
+// sort puts the members that begin there in order; of a key that comes twice the
+// last one counts.
+func (c *canon) sort(begin int, members []member) {
+	slices.SortStableFunc(members, func(a, b member) int { return strings.Compare(a.key, b.key) })
+	c.scratch = append(c.scratch[:0], c.out[begin:]...)
+	c.out = c.out[:begin]
+	for i, m := range members {
+		if i+1 < len(members) && members[i+1].key == m.key {
+			continue
+		}
+		c.out = append(c.out, c.scratch[m.from-begin:m.to-begin]...)
+	}
+}
+
+// text reads a string.
+func (c *canon) text() string {
+	from := c.at
+	c.at++
+	escaped := false
+	for ; c.src[c.at] != '"'; c.at++ {
+		if c.src[c.at] == '\\' {
+			escaped = true
+			c.at++
+		}
+	}
+	c.at++
+	if inner := c.src[from+1 : c.at-1]; !escaped && utf8.Valid(inner) {
+		return string(inner)
+	}
+	var s string
+	if json.Unmarshal(c.src[from:c.at], &s) != nil {
+		return string(c.src[from:c.at])
+	}
+	return s
+}
+
+// number writes a number without the zeros that say nothing.
+func (c *canon) number() {
+	from, dot, plain := c.at, -1, true
+scan:
+	for ; c.at < len(c.src); c.at++ {
+		switch b := c.src[c.at]; {
+		case b >= '0' && b <= '9':
+		case b == '.':
+			dot = c.at - from
+		case b == '-', b == '+', b == 'e', b == 'E':
+			plain = false
+		default:
+			break scan
+		}
+	}
+	said := c.src[from:c.at]
+	if plain && len(said) <= 30 { // what ParseNumber makes of most
+		if dot >= 0 {
+			said = bytes.TrimSuffix(bytes.TrimRight(said, "0"), []byte{'.'})
+		}
+		c.out = append(c.out, said...)
 		return
 	}
-	raw, err := json.Marshal(v)
+	n, err := salla.ParseNumber(string(said))
 	if err != nil {
-		raw = []byte("?")
+		c.out = append(c.out, said...)
+		return
 	}
-	b.Write(raw)
+	whole, fraction, _ := strings.Cut(string(n), ".")
+	c.out = append(c.out, whole...)
+	if fraction = strings.TrimRight(fraction, "0"); fraction != "" {
+		c.out = append(append(c.out, '.'), fraction...)
+	}
+}
+
+// quoted is strconv.AppendQuote, for most of what there is at the price of a copy.
+func quoted(out []byte, s string) []byte {
+	for i := range len(s) {
+		if b := s[i]; b < ' ' || b > '~' || b == '"' || b == '\\' {
+			return strconv.AppendQuote(out, s)
+		}
+	}
+	return append(append(append(out, '"'), s...), '"')
 }

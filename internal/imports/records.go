@@ -3,30 +3,61 @@ package imports
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/wosool/wosool/internal/salla"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
-// mapPage turns a list's documents into records and rejects. Records that the list
-// calls deleted are made tombstones at once, which may be repeated.
+// Land maps and commits a page of a list, taken as opened, that was asked for at
+// that instant: the whole of a page's work but the calls to Salla and to the
+// control database.
+func (im *Importer) Land(
+	ctx context.Context, db *tenantdb.DB, opened tenantdb.OpenedPage, page salla.Page, at time.Time,
+) (tenantdb.PageResult, error) {
+	commit := tenantdb.PageCommit{
+		Ref: opened.Ref, Fence: opened.Fence, HasNext: page.HasNext,
+		NextCursor: page.NextCursor, SourceTotal: page.Total, TotalPages: page.TotalPages,
+	}
+	if err := im.mapRecords(ctx, db, opened.Ref.Resource, page.Records, at, &commit); err != nil {
+		return tenantdb.PageResult{}, err
+	}
+	return db.CommitPage(ctx, commit)
+}
+
+// mapPage turns what was read of a page into what is to be committed.
 func (im *Importer) mapPage(
 	ctx context.Context, db *tenantdb.DB, w store.PageWork, page salla.Page, commit *tenantdb.PageCommit,
 ) error {
-	resource := w.Stream.Resource
+	return im.mapRecords(ctx, db, w.Stream.Resource, page.Records, w.Now, commit)
+}
+
+// mapRecords turns a list's documents into records and rejects. Records that the
+// list calls deleted are made tombstones at once, which may be repeated.
+func (im *Importer) mapRecords(
+	ctx context.Context, db *tenantdb.DB, resource string, documents []json.RawMessage, at time.Time, commit *tenantdb.PageCommit,
+) error {
 	batch := tenantdb.Batch{}
 	sum := sha256.New()
 	strange := map[string]int{}
-	for _, raw := range page.Records {
-		m, err := mapRecord(resource, asListed, raw, w.Now)
+	for _, raw := range documents {
+		if r, shape, ok := im.briefly(ctx, resource, raw, at, strange); ok {
+			sum.Write([]byte(r.Key + "\n"))
+			batch.Shape = shape
+			batch.Records = append(batch.Records, r)
+			continue
+		}
+		m, err := mapRecord(resource, asListed, raw, at)
 		sum.Write([]byte(m.Record.Key + "\n"))
 		switch {
 		case err != nil:
 			commit.Rejects = append(commit.Rejects, reject(m, resource, raw, err))
 		case m.Deleted:
-			order := tenantdb.TombstoneOrder{SourceUpdatedAt: m.Record.SourceUpdatedAt, ReadAt: w.Now, FromRead: true}
+			order := tenantdb.TombstoneOrder{SourceUpdatedAt: m.Record.SourceUpdatedAt, ReadAt: at, FromRead: true}
 			if _, err := db.Tombstone(ctx, resource, m.Record.Key, order); err != nil {
 				return err
 			}
@@ -43,10 +74,42 @@ func (im *Importer) mapPage(
 	if len(batch.Records) > 0 {
 		commit.Batches = append(commit.Batches, batch)
 	}
-	if len(page.Records) > 0 {
+	if len(documents) > 0 {
 		commit.Digest = sum.Sum(nil)
 	}
 	return nil
+}
+
+// briefly makes a record of a list's document of which only is read what tells
+// whether it has changed. Its columns are filled if it has. It is not ok where the
+// document does not say which record it is, or calls it deleted. A status that is
+// strange is told once a page.
+func (im *Importer) briefly(
+	ctx context.Context, resource string, raw json.RawMessage, at time.Time, strange map[string]int,
+) (tenantdb.Record, tenantdb.Shape, bool) {
+	shape, ok := map[string]func() tenantdb.Shape{
+		tenantdb.Customers: tenantdb.CustomerList, tenantdb.Products: tenantdb.ProductList,
+		tenantdb.Orders: tenantdb.OrderList, tenantdb.Carts: tenantdb.CartList,
+	}[resource]
+	if !ok {
+		return tenantdb.Record{}, tenantdb.Shape{}, false
+	}
+	hash, who := identify(raw)
+	r := tenantdb.Record{
+		Key: who.id("id"), Document: raw, Hash: hash, SourceUpdatedAt: who.time("updated_at"), ReadAt: at,
+		Fill: func() (map[string]any, error) {
+			m, err := mapRecord(resource, asListed, raw, at)
+			if bad, ok := errors.AsType[*invalid](err); ok {
+				return nil, &tenantdb.Unfit{Field: bad.Field, Reason: bad.Reason}
+			}
+			if m.Strange != "" && strange[m.Strange] == 0 {
+				strange[m.Strange] = 1
+				im.noteStrange(ctx, resource, map[string]int{m.Strange: 1})
+			}
+			return m.Record.Fields, err
+		},
+	}
+	return r, shape(), r.Key != "" && !deletedStatus(who)
 }
 
 // noteStrange tells of statuses that we do not know; their records count as

@@ -361,29 +361,6 @@ func (d *DB) Sizes(ctx context.Context) (whole int64, tables []TableSize, err er
 	return whole, tables, wrap(err, "measure the database")
 }
 
-// RejectCounts counts the rejects that are not stored since, by resource; of each
-// at most 10,000.
-func (d *DB) RejectCounts(ctx context.Context) (map[string]int, error) {
-	counts := map[string]int{}
-	err := d.looking(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			SELECT resource, count(*)
-			FROM (SELECT resource FROM rejects WHERE redriven_at IS NULL LIMIT 10000) AS r
-			GROUP BY resource`)
-		if err != nil {
-			return err
-		}
-		var resource string
-		var n int
-		_, err = pgx.ForEachRow(rows, []any{&resource, &n}, func() error {
-			counts[resource] = n
-			return nil
-		})
-		return err
-	})
-	return counts, wrap(err, "count rejects")
-}
-
 // looking runs fn in a transaction that only reads and in which no statement takes
 // long.
 func (d *DB) looking(ctx context.Context, fn func(pgx.Tx) error) error {

@@ -282,6 +282,9 @@ func TestRefunds(t *testing.T) {
 		if got := financial(key); got != "PARTIALLY_REFUNDED" {
 			t.Errorf("%s: got %s, want PARTIALLY_REFUNDED", key, got)
 		}
+		if got := value(t, c, `SELECT jsonb_array_length(refunds) FROM salla_orders WHERE order_id = $1`, key); got != "1" {
+			t.Errorf("%s: %s refunds are noted, want 1", key, got)
+		}
 	}
 	again := newImporter(t, db, tenantdb.Orders)
 	if got := again.commit(tenantdb.OrderList(), []tenantdb.Record{order("early", "c", "COMPLETED", "10", 6)}); got.Unchanged != 1 {

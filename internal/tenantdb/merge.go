@@ -1,8 +1,12 @@
 package tenantdb
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,9 +24,20 @@ type merge struct {
 	db      *DB
 	tx      pgx.Tx
 	run     uuid.UUID // nil outside an import
+	careful bool      // some value will be refused: find out which
 	rejects []Reject
 	counts  Tally
 	derived derived
+}
+
+// mergeRecords runs fn in a merging transaction, and once more where a value was
+// refused; then careful is set. What fn has gathered the first time is void.
+func (d *DB) mergeRecords(ctx context.Context, fn func(tx pgx.Tx, careful bool) error) error {
+	err := d.merging(ctx, func(tx pgx.Tx) error { return fn(tx, false) })
+	if err == nil || !isBadValue(err) || !protect.BadRecord {
+		return err
+	}
+	return d.merging(ctx, func(tx pgx.Tx) error { return fn(tx, true) })
 }
 
 // Tally counts records, each once a run.
@@ -58,11 +73,19 @@ func (m *merge) batch(ctx context.Context, b Batch) ([]*item, error) {
 		it.cur = states[it.rec.Key]
 		switch it.outcome = decide(b.Shape, it.cur, it.rec); it.outcome {
 		case Stored:
-			write = append(write, it)
+			if err := m.fill(b.Shape, it); err != nil {
+				return nil, err
+			}
+			if it.outcome == Stored {
+				write = append(write, it)
+			}
 		case Unchanged, Stale:
 			touch = append(touch, it)
 		case NeedsRead, Rejected:
 		}
+	}
+	if err := m.addRefunds(ctx, b.Shape, write); err != nil {
+		return nil, err
 	}
 	if err := m.write(ctx, table, b.Shape, write); err != nil {
 		return nil, err
@@ -75,7 +98,7 @@ func (m *merge) batch(ctx context.Context, b Batch) ([]*item, error) {
 	}
 	for _, it := range items {
 		if it.outcome == Stored {
-			m.derived.add(b.Shape, it)
+			m.derived.add(b.Shape, it, !m.careful)
 		}
 	}
 	return items, nil
@@ -87,10 +110,8 @@ func (m *merge) admit(b Batch) ([]*item, error) {
 	byKey := map[string]*item{}
 	var items []*item
 	for _, r := range b.Records {
-		for column := range r.Fields {
-			if !slices.Contains(b.Shape.Columns, column) {
-				return nil, fmt.Errorf("a document of %s fills no column %s.%s", b.Shape.Resource, b.Shape.Table, column)
-			}
+		if err := knownColumns(b.Shape, r); err != nil {
+			return nil, err
 		}
 		if len(r.Hash) == 0 {
 			sum := sha256.Sum256(r.Document)
@@ -104,10 +125,16 @@ func (m *merge) admit(b Batch) ([]*item, error) {
 			m.reject(b.Shape, it, b.Shape.Key, "the record has no usable id")
 			continue
 		}
-		if err := CheckDocument(r.Document); err != nil {
-			m.reject(b.Shape, it, b.Shape.Document, err.Error())
+		if err := m.check(r.Document); err != nil {
+			m.reject(b.Shape, it, cmp.Or(Place(err), b.Shape.Document), err.Error())
 		}
 		if twin := byKey[r.Key]; twin != nil {
+			for _, one := range []*item{twin, it} { // the one that counts must be one that can be kept
+				if err := m.fill(b.Shape, one); err != nil {
+					return nil, err
+				}
+			}
+			r = it.rec
 			if twin.outcome == Rejected || it.outcome == "" && !before(r, twin.rec) {
 				*twin = *it
 			}
@@ -117,6 +144,87 @@ func (m *merge) admit(b Batch) ([]*item, error) {
 		items = append(items, it)
 	}
 	return items, nil
+}
+
+// knownColumns refuses fields that the shape does not fill.
+func knownColumns(s Shape, r Record) error {
+	for column := range r.Fields {
+		if !slices.Contains(s.Columns, column) {
+			return fmt.Errorf("a document of %s fills no column %s.%s", s.Resource, s.Table, column)
+		}
+	}
+	return nil
+}
+
+// fill gets a record's fields, if it has not got them, or rejects it.
+func (m *merge) fill(s Shape, it *item) error {
+	if it.rec.Fill == nil || it.rec.Fields != nil || it.outcome == Rejected {
+		return nil
+	}
+	fields, err := it.rec.Fill()
+	if unfit, ok := errors.AsType[*Unfit](err); ok {
+		m.reject(s, it, unfit.Field, unfit.Reason)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	it.rec.Fields = fields
+	return knownColumns(s, it.rec)
+}
+
+// prefill gets, before the merge lock is taken, the fields of the records that are
+// new or changed by what is stored at the moment; the merge itself decides, and
+// gets those of the few others that it needs.
+func (d *DB) prefill(ctx context.Context, batches []Batch) ([]Batch, error) {
+	batches = slices.Clone(batches)
+	for i, b := range batches {
+		keys := make([]string, 0, len(b.Records))
+		for _, r := range b.Records {
+			if r.Fill != nil && r.Fields == nil {
+				keys = append(keys, r.Key)
+			}
+		}
+		if len(keys) == 0 {
+			continue
+		}
+		hashes := make(map[string][]byte, len(keys))
+		err := d.with(ctx, func(c *pgx.Conn) error {
+			rows, _ := c.Query(ctx, fmt.Sprintf(`
+				SELECT %[1]s, %[2]s
+				FROM %[3]s
+				WHERE %[1]s = ANY($1) AND deleted_at IS NULL AND %[2]s IS NOT NULL`, b.Shape.Key, b.Shape.Hash, b.Shape.Table), keys)
+			var key string
+			var hash []byte
+			_, err := pgx.ForEachRow(rows, []any{&key, &hash}, func() error {
+				hashes[key] = bytes.Clone(hash)
+				return nil
+			})
+			return err
+		})
+		if err != nil {
+			return nil, wrap(err, "look for unchanged "+b.Shape.Resource)
+		}
+		batches[i].Records = slices.Clone(b.Records)
+		for j, r := range b.Records {
+			if r.Fill == nil || r.Fields != nil || bytes.Equal(hashes[r.Key], r.Hash) {
+				continue
+			}
+			if fields, err := r.Fill(); err == nil {
+				batches[i].Records[j].Fields = fields
+			}
+		}
+	}
+	return batches, nil
+}
+
+// check finds the documents that cannot be kept. The database refuses them as
+// well, all but those that nest too deep: to be told why is worth a look only then.
+func (m *merge) check(doc json.RawMessage) error {
+	if !m.careful && len(doc) > 0 && bytes.Count(doc, []byte{'{'})+bytes.Count(doc, []byte{'['}) <= maxDepth {
+		return nil
+	}
+	return CheckDocument(doc)
 }
 
 // before tells whether a is older than b, where that can be told.
@@ -153,15 +261,19 @@ func (m *merge) states(ctx context.Context, s Shape, items []*item) (map[string]
 	for _, f := range found {
 		states[f.Key] = f
 	}
-	if s.Table == "salla_orders" {
-		return states, m.addRefunds(ctx, keys, items)
-	}
 	return states, nil
 }
 
 // addRefunds keeps an order that an order.refunded event was seen for partially
 // refunded, whatever its document says, unless it is refunded as a whole.
-func (m *merge) addRefunds(ctx context.Context, keys []string, items []*item) error {
+func (m *merge) addRefunds(ctx context.Context, s Shape, items []*item) error {
+	if s.Table != "salla_orders" || len(items) == 0 {
+		return nil
+	}
+	keys := make([]string, 0, len(items))
+	for _, it := range items {
+		keys = append(keys, it.rec.Key)
+	}
 	rows, _ := m.tx.Query(ctx, `
 		SELECT order_id
 		FROM order_refunds
@@ -170,6 +282,7 @@ func (m *merge) addRefunds(ctx context.Context, keys []string, items []*item) er
 	if err != nil {
 		return fmt.Errorf("read refunds: %w", err)
 	}
+	m.derived.refunded = append(m.derived.refunded, refunded...)
 	for _, it := range items {
 		status, has := it.rec.Fields["financial_status"]
 		if has && status != "REFUNDED" && slices.Contains(refunded, it.rec.Key) {
@@ -181,14 +294,22 @@ func (m *merge) addRefunds(ctx context.Context, keys []string, items []*item) er
 	return nil
 }
 
-// write stores items, all at once if it can, else one by one so that only what
+// write stores items all at once. Where that is refused the whole merge is made
+// again, carefully: then it stores items one by one if it must, so that only what
 // cannot be stored is rejected.
 func (m *merge) write(ctx context.Context, table blueprint.Table, s Shape, items []*item) error {
 	if len(items) == 0 {
 		return nil
 	}
+	if !m.careful {
+		fresh, known := split(items)
+		if err := m.insert(ctx, table, s, fresh); err != nil {
+			return wrap(err, "store "+s.Resource)
+		}
+		return wrap(store(ctx, m.tx, table, s, m.run, known), "store "+s.Resource)
+	}
 	all := pgx.BeginFunc(ctx, m.tx, func(tx pgx.Tx) error { return store(ctx, tx, table, s, m.run, items) })
-	if all == nil || !isBadValue(all) || !protect.BadRecord {
+	if all == nil || !isBadValue(all) {
 		return wrap(all, "store "+s.Resource)
 	}
 	for _, it := range items {
@@ -208,6 +329,18 @@ func (m *merge) write(ctx context.Context, table blueprint.Table, s Shape, items
 		m.reject(s, it, column, reason)
 	}
 	return nil
+}
+
+// split tells new records from those that are there.
+func split(items []*item) (fresh, known []*item) {
+	for _, it := range items {
+		if it.cur == nil {
+			fresh = append(fresh, it)
+		} else {
+			known = append(known, it)
+		}
+	}
+	return fresh, known
 }
 
 // touch notes that records were seen as they are stored, and raises the instant

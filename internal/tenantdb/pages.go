@@ -126,8 +126,12 @@ func (d *DB) OpenPage(ctx context.Context, ref PageRef) (OpenedPage, error) {
 // what was stored. A record that cannot be stored becomes a reject; it never
 // stops the page.
 func (d *DB) CommitPage(ctx context.Context, p PageCommit) (PageResult, error) {
+	batches, err := d.prefill(ctx, p.Batches)
+	if err != nil {
+		return PageResult{}, fmt.Errorf("commit page %d of %s: %w", p.Ref.Seq, p.Ref.Resource, err)
+	}
 	var result *PageResult
-	err := d.merging(ctx, func(tx pgx.Tx) error {
+	err = d.mergeRecords(ctx, func(tx pgx.Tx, careful bool) error {
 		rows, _ := tx.Query(ctx, `
 			SELECT `+pageColumns+`
 			FROM import_pages
@@ -143,9 +147,9 @@ func (d *DB) CommitPage(ctx context.Context, p PageCommit) (PageResult, error) {
 		if result = page.result(); result != nil {
 			return nil
 		}
-		m := &merge{db: d, tx: tx, run: page.Run}
+		m := &merge{db: d, tx: tx, run: page.Run, careful: careful}
 		records := len(p.Rejects) + p.Deleted
-		for _, b := range p.Batches {
+		for _, b := range batches {
 			if _, err := m.batch(ctx, b); err != nil {
 				return err
 			}

@@ -66,10 +66,10 @@ func (m *merge) keep(ctx context.Context, rejects []Reject, page *PageRef) error
 			VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, nullif($8, ''), $9)
 			ON CONFLICT (run, resource, key) DO UPDATE
 			SET record = excluded.record, field = excluded.field, reason = excluded.reason,
-				redriven_at = CASE WHEN rejects.run = $10 THEN NULL ELSE rejects.redriven_at END
+				created_at = excluded.created_at, redriven_at = NULL
 			RETURNING xmax = 0`,
-			m.run, stream, seq, r.Resource, key, sourceID, textual(r.Record), r.Field,
-			textual([]byte(r.Reason)), nilRun).Scan(&fresh)
+			m.run, stream, seq, r.Resource, key, sourceID, textual(r.Record), textual([]byte(r.Field)),
+			textual([]byte(r.Reason))).Scan(&fresh)
 		if err != nil {
 			return fmt.Errorf("keep a rejected record: %w", err)
 		}
@@ -98,30 +98,55 @@ func (m *merge) keep(ctx context.Context, rejects []Reject, page *PageRef) error
 	return nil
 }
 
-// resolve closes the rejects of records that are stored after all, and returns
-// the keys that this run had counted as rejected.
+// resolve settles the rejects of records that are stored after all, and returns
+// the keys that this run had counted as rejected, settled before or not. An
+// order that was read by itself is stored whole, so that what was kept of the
+// list's document is settled too.
 func (m *merge) resolve(ctx context.Context, resource string, keys []string) (map[string]bool, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
 	rows, _ := m.tx.Query(ctx, `
-		UPDATE rejects
-		SET redriven_at = now()
-		WHERE resource = $1 AND key = ANY($2) AND redriven_at IS NULL
-		RETURNING run, key`, resource, keys)
+		WITH settled AS (
+			UPDATE rejects
+			SET redriven_at = now()
+			WHERE resource = ANY($1) AND key = ANY($2) AND redriven_at IS NULL
+		)
+		SELECT key
+		FROM rejects
+		WHERE run = $3 AND run <> $4 AND resource = $5 AND key = ANY($2)`, settles(resource), keys, m.run, nilRun, resource)
 	counted := map[string]bool{}
-	var run uuid.UUID
 	var key string
-	_, err := pgx.ForEachRow(rows, []any{&run, &key}, func() error {
-		if run == m.run {
-			counted[key] = true
-		}
+	_, err := pgx.ForEachRow(rows, []any{&key}, func() error {
+		counted[key] = true
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("close rejects of %s: %w", resource, err)
+		return nil, fmt.Errorf("settle rejects of %s: %w", resource, err)
 	}
 	return counted, nil
+}
+
+// settles lists the resources whose rejects a stored record of a resource settles.
+func settles(resource string) []string {
+	if resource == OrderDetails {
+		return []string{Orders, OrderDetails}
+	}
+	return []string{resource}
+}
+
+// SettleRejects settles what is kept of a record that the source no longer has,
+// an order's details included.
+func (d *DB) SettleRejects(ctx context.Context, resource, key string) error {
+	if resource == Orders {
+		resource = OrderDetails
+	}
+	err := d.merging(ctx, func(tx pgx.Tx) error {
+		m := &merge{db: d, tx: tx}
+		_, err := m.resolve(ctx, resource, []string{key})
+		return err
+	})
+	return wrap(err, "settle the rejects of a record")
 }
 
 // StoredReject is a reject as the tenant's database keeps it.
@@ -133,42 +158,11 @@ type StoredReject struct {
 	Field      *string
 	Reason     string
 	Record     string
-	CreatedAt  time.Time
-	RedrivenAt *time.Time
+	CreatedAt  time.Time  // when it was kept as it is
+	RedrivenAt *time.Time // when it was settled: stored since, or overtaken by what is stored
 }
 
 const rejectColumns = `id, run, resource, source_id, field, reason, record, created_at, redriven_at`
-
-// RejectFilter chooses rejects; zero values choose all.
-type RejectFilter struct {
-	Run      uuid.UUID
-	Resource string
-	Open     bool      // only those not stored since
-	Before   uuid.UUID // the last one's id of the page before
-	Limit    int       // at most 200, which is also what 0 means
-}
-
-// Rejects returns rejects, newest first.
-func (d *DB) Rejects(ctx context.Context, f RejectFilter) ([]StoredReject, error) {
-	if f.Limit <= 0 || f.Limit > 200 {
-		f.Limit = 200
-	}
-	var found []StoredReject
-	err := d.with(ctx, func(c *pgx.Conn) error {
-		// By rejects_pkey.
-		rows, _ := c.Query(ctx, `
-			SELECT `+rejectColumns+`
-			FROM rejects
-			WHERE ($1::uuid = $6::uuid OR run = $1) AND ($2 = '' OR resource = $2) AND (NOT $3 OR redriven_at IS NULL)
-				AND ($4::uuid = $6 OR id < $4)
-			ORDER BY id DESC
-			LIMIT $5`, f.Run, f.Resource, f.Open, f.Before, f.Limit, nilRun)
-		var err error
-		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[StoredReject])
-		return err
-	})
-	return found, wrap(err, "list rejects")
-}
 
 // Reject returns one reject, or fault.NotFound.
 func (d *DB) Reject(ctx context.Context, id uuid.UUID) (StoredReject, error) {

@@ -51,11 +51,21 @@ type Record struct {
 	// encodes to JSON. Nil empties a column; one that is not named keeps its value
 	// or, in a new row, gets the model's default.
 	Fields map[string]any
+	// Fill, if set, gives Fields: for a record that is to be written, and not for one
+	// that has not changed, which costs nothing then. It may be called again. An
+	// *Unfit makes a reject of the record.
+	Fill func() (map[string]any, error)
 	// SourceUpdatedAt is the record's own update time, nil if the document has none.
 	SourceUpdatedAt *time.Time
 	// ReadAt is when our request began; for an event, when it was received.
 	ReadAt time.Time
 }
+
+// Unfit is what Fill says of a record that cannot be kept: the value at fault, ""
+// if it is the record as a whole, and why, in words.
+type Unfit struct{ Field, Reason string }
+
+func (e *Unfit) Error() string { return e.Reason }
 
 // Batch is a number of records in the same shape.
 type Batch struct {

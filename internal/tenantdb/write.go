@@ -3,7 +3,6 @@ package tenantdb
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,16 +62,7 @@ func row(table blueprint.Table, s Shape, run uuid.UUID, it *item) map[string]any
 			}
 		}
 	}
-	maps.Copy(v, it.rec.Fields)
-	v[s.Key], v[s.Document] = it.rec.Key, it.rec.Document
-	v[s.Hash] = `\x` + hex.EncodeToString(it.rec.Hash)
-	v["read_at"] = it.rec.ReadAt
-	if !s.Part {
-		v["source_updated_at"] = it.rec.SourceUpdatedAt
-	}
-	if s.seen != "" && run != uuid.Nil {
-		v[s.seen] = run
-	}
+	maps.Copy(v, columnValues(s, run, it))
 	return v
 }
 
