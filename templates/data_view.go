@@ -45,20 +45,3 @@ type RecordView struct {
 	Documents []PayloadView
 	Empty     *EmptyView // no document is kept
 }
-
-// RejectsView is the records of a store that could not be stored.
-type RejectsView struct {
-	Head    TenantHead
-	Filters []Chip
-	Rows    []RejectRow
-	Pager   Pager
-	Empty   *EmptyView
-	Notice  *Notice
-}
-
-// RejectRow is a record that could not be stored.
-type RejectRow struct {
-	Href, Resource, Key, Field, Reason string
-	Kind, Status                       string
-	At                                 Moment
-}

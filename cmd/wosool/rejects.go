@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -14,13 +13,16 @@ import (
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenantdb"
 	"github.com/wosool/wosool/internal/vault"
+	"github.com/wosool/wosool/internal/web"
 )
 
 type rejectsListCmd struct {
 	Tenant   string `arg:"" help:"The tenant's id, merchant or slug."`
 	Import   string `placeholder:"ID" help:"Only those of this import."`
 	Resource string `enum:",customers,products,orders,carts,order_details" default:"" help:"Only those of this resource."`
-	All      bool   `help:"Also those that were stored since."`
+	Field    string `placeholder:"PATH" help:"Only those with this field at fault; - for those that name none."`
+	Reason   string `placeholder:"TEXT" help:"Only those with this reason, or one that differs only in quoted texts, ids and numbers."`
+	All      bool   `help:"Also those that are settled: stored since, or overtaken by what is stored."`
 	Records  bool   `help:"With --json: the whole records, which hold personal data."`
 	Limit    int    `default:"50" help:"At most this many, up to 200."`
 	After    string `placeholder:"ID" help:"Go on after this reject: the last one of the page before."`
@@ -28,15 +30,9 @@ type rejectsListCmd struct {
 
 // reject is one record that could not be imported.
 type reject struct {
-	ID         uuid.UUID  `json:"id"`
-	Import     *uuid.UUID `json:"import"`
-	Resource   string     `json:"resource"`
-	SourceID   *string    `json:"source_id"`
-	Field      *string    `json:"field"`
-	Reason     string     `json:"reason"`
-	CreatedAt  time.Time  `json:"created_at"`
-	RedrivenAt *time.Time `json:"redriven_at"`
-	Record     *string    `json:"record,omitempty"`
+	web.Reject
+
+	Record *string `json:"record,omitempty"`
 }
 
 // Run lists what could not be imported, from the tenant's own database.
@@ -53,7 +49,16 @@ func (c *rejectsListCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	found, err := a.rejects(ctx, cfg, db, t.ID, f)
+	reader, err := a.tenantData(ctx, cfg, db)
+	if err != nil {
+		return err
+	}
+	defer reader.Pools.Close()
+	data, err := reader.Open(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	found, err := data.Rejects(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -80,7 +85,7 @@ func (c *rejectsListCmd) filter() (f tenantdb.RejectFilter, err error) {
 	if f.Limit, err = limit(c.Limit); err != nil {
 		return f, err
 	}
-	f.Resource, f.Open = c.Resource, !c.All
+	f.Resource, f.Field, f.Reason, f.Open, f.Records = c.Resource, c.Field, c.Reason, !c.All, c.Records
 	if c.Import != "" {
 		if f.Run, err = uuid.Parse(c.Import); err != nil {
 			return f, fault.New(fault.Invalid, "--import takes the id of an import")
@@ -95,23 +100,16 @@ func (c *rejectsListCmd) filter() (f tenantdb.RejectFilter, err error) {
 }
 
 func (c *rejectsListCmd) row(r tenantdb.StoredReject) reject {
-	shown := reject{
-		ID: r.ID, Resource: r.Resource, SourceID: r.SourceID, Field: r.Field, Reason: r.Reason,
-		CreatedAt: r.CreatedAt.UTC(), RedrivenAt: r.RedrivenAt,
-	}
-	if r.Run != uuid.Nil {
-		shown.Import = &r.Run
-	}
+	shown := reject{Reject: web.RejectOf(r)}
 	if c.Records {
 		shown.Record = &r.Record
 	}
 	return shown
 }
 
-// rejects reads from the tenant's database, as the tenant's own role.
-func (a *app) rejects(
-	ctx context.Context, cfg config.Config, db *store.DB, tenantID uuid.UUID, f tenantdb.RejectFilter,
-) ([]tenantdb.StoredReject, error) {
+// tenantData opens tenants' databases, each as the tenant's own role. The caller
+// closes the pools.
+func (a *app) tenantData(ctx context.Context, cfg config.Config, db *store.DB) (*access.Access, error) {
 	keys, err := vault.OpenKeys(cfg.SecretKeyset.Reveal())
 	if err != nil {
 		return nil, err
@@ -120,11 +118,5 @@ func (a *app) rejects(
 	if err != nil {
 		return nil, err
 	}
-	pools := tenantdb.NewPools(servers, 1, a.log(cfg))
-	defer pools.Close()
-	data, err := (&access.Access{DB: db, Keys: keys, Pools: pools}).Open(ctx, tenantID)
-	if err != nil {
-		return nil, err
-	}
-	return data.Rejects(ctx, f)
+	return &access.Access{DB: db, Keys: keys, Pools: tenantdb.NewPools(servers, 1, a.log(cfg))}, nil
 }

@@ -54,6 +54,70 @@ func TestRejects(t *testing.T) {
 	s.refused("rejects list palm --after=x", "--after takes the id of a reject")
 }
 
+func TestRejectsAreRedrivenFromTheShell(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.env["TENANT_DATABASE_URLS"] = dbtest.AdminURL(t)
+	var made struct {
+		ID uuid.UUID `json:"id"`
+	}
+	s.json(&made, "tenants create --name=Palm --slug=palm --owner-email=o@example.com")
+	s.refused("rejects redrive palm", "the tenant has no database yet")
+	db := s.tenantDatabase(made.ID)
+	for _, r := range []tenantdb.Reject{
+		{Resource: "products", SourceID: "1", Field: "price", Reason: `the price is "1?"`, Record: []byte(`{"id":1,"name":"Oud","price":{"amount":5,"currency":"SAR"}}`)},
+		{Resource: "products", SourceID: "2", Field: "price", Reason: `the price is "2?"`, Record: []byte(`{"id":2,"name":"Oud","price":{"amount":5,"currency":"SAR"}}`)},
+		{Resource: "orders", SourceID: "8", Field: "date", Reason: "it has no date", Record: []byte(`{"id":8}`)},
+	} {
+		if err := db.KeepReject(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	var would struct {
+		WouldRedrive  int `json:"would_redrive"`
+		Understood    int
+		StillRejected []any `json:"still_rejected"`
+	}
+	s.json(&would, "rejects redrive palm --dry-run")
+	if would.WouldRedrive != 3 || would.Understood != 2 || len(would.StillRejected) != 1 || s.db(`SELECT count(*)::text FROM entity_reads`) != "0" {
+		t.Errorf("a dry run = %+v, want three, two of them understood, and nothing done", would)
+	}
+	if out := s.done("rejects redrive palm --dry-run"); !strings.Contains(out, "3 would be re-driven.") || !strings.Contains(out, "orders") {
+		t.Errorf("dry run: %s", out)
+	}
+	var done struct {
+		Tried, Stored int
+		Left          int
+		Next          *string
+	}
+	s.json(&done, "rejects redrive palm --resource=products --field=price")
+	if done.Tried != 2 || done.Stored != 2 || done.Left != 0 || done.Next != nil {
+		t.Errorf("re-driven = %+v", done)
+	}
+	if got := s.db(`SELECT act || ' ' || (details->>'stored') || ' ' || (details->'filter'->>'field') FROM audit WHERE act LIKE 'rejects%'`); got != "rejects.redrive 2 price" {
+		t.Errorf("audit = %s", got)
+	}
+	out := s.done("rejects redrive palm")
+	if !strings.Contains(out, "1 tried: 0 stored, 0 unchanged, 0 overtaken by what is stored, 1 still rejected.") || !strings.Contains(out, "1 are read again at Salla") {
+		t.Errorf("re-driven: %s", out)
+	}
+	if got := s.db(`SELECT count(*)::text FROM entity_reads WHERE resource = 'orders' AND entity = '8'`); got != "1" {
+		t.Errorf("%s reads are wanted of the order, want 1", got)
+	}
+	if out := s.done("rejects list palm"); strings.Count(out, "\n") != 2 || strings.Contains(out, "it has no date") {
+		t.Errorf("open = %s, want the order, with the newest reason", out)
+	}
+	s.refused("rejects redrive palm --id=x", "--id takes the id of a reject")
+	s.refused("rejects redrive palm --import=x", "--import takes the id of an import")
+	if _, _, code := s.run("rejects redrive"); code != 2 {
+		t.Errorf("without a tenant: exit %d, want 2", code)
+	}
+	if _, _, code := s.run("rejects redrive palm --resource=x"); code != 2 {
+		t.Errorf("an unknown resource: exit %d, want 2", code)
+	}
+}
+
 // tenantDatabase makes the tenant's database as provisioning does, and opens it.
 func (s *shell) tenantDatabase(id uuid.UUID) *tenantdb.DB {
 	s.t.Helper()
