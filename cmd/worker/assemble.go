@@ -65,11 +65,13 @@ func assemble(
 		return nil, nil, err
 	}
 	pools := tenantdb.NewPools(servers, cfg.TenantConnections, log)
+	allowance := budget.New(rdb)
+	allowance.Egress = cfg.SallaEgress
 	reach := &access.Access{
-		DB: db, Vault: grants, Keys: keys, Budget: budget.New(rdb), Pools: pools,
+		DB: db, Vault: grants, Keys: keys, Budget: allowance, Pools: pools,
 		APIURL: cfg.SallaAPIURL, HTTP: clients.New("salla", cfg.CallDeadline), Circuits: circuits,
 	}
-	importer := &imports.Importer{DB: db, Access: reach, Open: reach.Open, Log: log}
+	importer := &imports.Importer{DB: db, Access: polite{reach}, Open: reach.Open, Log: log}
 	applier := &events.Applier{
 		DB: db, Keys: keys, Vault: grants, Log: log, Enqueue: ring, ClerkInstance: cfg.ClerkInstanceID,
 		Follows: imports.Follows,

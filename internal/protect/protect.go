@@ -160,6 +160,8 @@ const (
 	PageFence = removed != "page_fence"
 	// PageWindow keeps one tenant's pages from filling the queue.
 	PageWindow = removed != "page_window"
+	// Yield keeps imports from slowing down a merchant who is being set up.
+	Yield = removed != "yield"
 	// Budget keeps the fleet within a store's limit of requests.
 	Budget = removed != "budget"
 	// BadRecord keeps one record that cannot be stored from stopping its page.

@@ -72,6 +72,7 @@ type jobs struct {
 	duration *prometheus.HistogramVec
 	running  sync.WaitGroup
 	busy     busy
+	yield    *yield
 }
 
 func newJobs(w *Worker) *jobs {
@@ -79,6 +80,7 @@ func newJobs(w *Worker) *jobs {
 		Worker:  w,
 		kinds:   w.Handlers.byKind(),
 		version: tasks.Version,
+		yield:   newYield(w, w.share(bulkFifths)),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "wosool_task_duration_seconds",
 			Help:    "Attempts at tasks, by kind and outcome.",
@@ -125,6 +127,11 @@ func (j *jobs) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	ref := store.Task{Kind: t.Type(), ID: row.ID, Epoch: row.Epoch}
 	ctx = telemetry.With(ctx, slog.String("task", ref.Kind), slog.String("task_id", tasks.Ref(ref).TaskID()))
 
+	ctx, over, ok := j.turn(ctx, ref)
+	if !ok {
+		return &later{why: "handed back: its worker stopped"}
+	}
+	defer over()
 	begun := time.Now()
 	lease, taken, err := j.DB.Take(ctx, ref, j.Intervals.Lease)
 	if err != nil {
@@ -158,6 +165,21 @@ func (j *jobs) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	}
 	j.Log.LogAttrs(ctx, level, "task attempted", attrs...)
 	return answer
+}
+
+// turn gives a task its turn: bulk work first steps aside for merchants that are
+// being set up. What it returns is the task's context, and over, which the caller calls
+// when the task is. ok is false where the
+// process was told to stop meanwhile.
+func (j *jobs) turn(ctx context.Context, ref store.Task) (inside context.Context, over func(), ok bool) {
+	lane, _ := asynq.GetQueueName(ctx)
+	if setsUp(lane, ref.Kind) {
+		return ctx, j.yield.setup(tasks.Ref(ref).TaskID()), true
+	}
+	if _, bulk := bulkLanes()[lane]; bulk {
+		return j.yield.enter(ctx)
+	}
+	return ctx, func() {}, true
 }
 
 // leased runs the handler while its lease is renewed. The handler's context ends

@@ -77,6 +77,7 @@ func table() []hunt {
 
 		{"page_fence", "tenantdb", "^TestPageFence$"},
 		{"page_window", "store", "^TestPagesComeInWindows$"},
+		{"yield", "worker", "^TestFaultBulkStepsAsideForASetup$"},
 		{"budget", "budget", "^TestFleetNeverPassesTheLimit$"},
 		{"bad_record", "tenantdb", "^TestBadValuesNeverStopAPage$"},
 		{"counted_once", "tenantdb", "^TestEachRecordCountsOnceARun$"},

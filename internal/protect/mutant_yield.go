@@ -1,0 +1,5 @@
+//go:build mutant && mutant_yield
+
+package protect
+
+const removed = "yield"
