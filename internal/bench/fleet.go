@@ -44,6 +44,11 @@ type program struct {
 // and starts the sandbox and the api. env is added to the settings, which are
 // otherwise those of production.
 func newFleet(ctx context.Context, address string, env ...string) (*fleet, error) {
+	return newFleetAt(ctx, address, "off", env...)
+}
+
+// newFleetAt is newFleet with the limits of the sandbox: off or documented.
+func newFleetAt(ctx context.Context, address, rate string, env ...string) (*fleet, error) {
 	folder, err := os.MkdirTemp("", "wosool-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
@@ -65,7 +70,7 @@ func newFleet(ctx context.Context, address string, env ...string) (*fleet, error
 	cfg := sandbox.Config{
 		Seed: 1, PublicURL: publicURL, DeliverTo: f.base, ClientID: "bench", ClientSecret: "bench-client-secret",
 		WebhookSecret: "bench-webhook-secret", ClerkKey: "sk_test_bench", ClerkWebhookSecret: "whsec_YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gt",
-		RetryEvery: 15 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Rate: rate, RetryEvery: 15 * time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	f.sandbox = sandbox.New(cfg)
 	f.world = httptest.NewServer(f.sandbox.Handler())

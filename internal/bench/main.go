@@ -37,7 +37,7 @@ type suite struct {
 
 // suites lists everything there is to measure.
 func suites() []suite {
-	return []suite{ingestSuite(), consoleSuite(), recoverySuite()}
+	return []suite{ingestSuite(), importSuite(), consoleSuite(), memorySuite(), recoverySuite(), fairSuite(), budgetSuite()}
 }
 
 type cli struct {

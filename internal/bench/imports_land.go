@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wosool/wosool/internal/imports"
+	"github.com/wosool/wosool/internal/salla"
+	"github.com/wosool/wosool/internal/sandbox"
+	"github.com/wosool/wosool/internal/tenantdb"
+)
+
+const (
+	importMerchant = 1_299_999_998
+	importPassword = "bench-tenant-password"
+)
+
+// renderedPages are the answers of a shop to the requests for its lists.
+type renderedPages struct {
+	customers, orders [][]byte
+	bare              [][]bareRow // what the orders come to, once that is known
+}
+
+// orderSize is the mean size of an order, in bytes.
+func (p *renderedPages) orderSize() int {
+	n := 0
+	for _, page := range p.orders {
+		n += len(page)
+	}
+	return n / (len(p.orders) * importPerPage)
+}
+
+// renderPages has the sandbox render the lists of a shop.
+func renderPages(ctx context.Context) (*renderedPages, error) {
+	token := make(chan string, 1)
+	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var event struct {
+			Data struct {
+				AccessToken string `json:"access_token"`
+			}
+		}
+		if json.NewDecoder(r.Body).Decode(&event) == nil && event.Data.AccessToken != "" {
+			token <- event.Data.AccessToken
+		}
+	}))
+	defer app.Close()
+	box := sandbox.New(sandbox.Config{
+		Seed: 1, PublicURL: "https://wosool.example", DeliverTo: app.URL, ClientID: "bench", ClientSecret: "bench",
+		WebhookSecret: "bench", Log: slog.New(slog.DiscardHandler),
+	})
+	defer box.Close()
+	box.AddStore(sandbox.StoreSpec{
+		Merchant: importMerchant, Customers: importCustomers, Products: 100, Orders: importPages * importPerPage,
+	})
+	if err := box.Authorize(ctx, importMerchant); err != nil {
+		return nil, fmt.Errorf("authorize the app: %w", err)
+	}
+	var bearer string
+	select {
+	case bearer = <-token:
+	case <-time.After(10 * time.Second):
+		return nil, errors.New("the sandbox delivers no token")
+	}
+	list := func(path string, pages int) ([][]byte, error) {
+		var all [][]byte
+		for n := range pages {
+			req := httptest.NewRequestWithContext(ctx, http.MethodGet,
+				fmt.Sprintf("%s%s?per_page=%d&page=%d", box.SallaURL(""), path, importPerPage, n+1), nil)
+			req.Header.Set("Authorization", "Bearer "+bearer)
+			answer := httptest.NewRecorder()
+			box.Handler().ServeHTTP(answer, req)
+			if answer.Code != http.StatusOK {
+				return nil, fmt.Errorf("the sandbox answers %d to page %d of %s", answer.Code, n+1, path)
+			}
+			all = append(all, answer.Body.Bytes())
+		}
+		return all, nil
+	}
+	customers, err := list("/customers", importCustomers/importPerPage)
+	if err != nil {
+		return nil, err
+	}
+	orders, err := list("/orders", importPages)
+	return &renderedPages{customers: customers, orders: orders}, err
+}
+
+// rows gives the rows that the orders come to, by landing them once.
+func (p *renderedPages) rows(ctx context.Context) (_ [][]bareRow, err error) {
+	if p.bare != nil {
+		return p.bare, nil
+	}
+	shop, drop, err := newShop(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, drop()) }()
+	if _, _, err := landTwice(ctx, shop, p); err != nil {
+		return nil, err
+	}
+	p.bare, err = readRows(ctx, shop)
+	return p.bare, err
+}
+
+// shop is a tenant's database and the ways into it.
+type shop struct {
+	db   *tenantdb.DB // as a worker has it
+	conn *pgx.Conn    // the tenant's role, for the baselines
+}
+
+// newShop makes a tenant's database as provisioning does; drop removes it.
+func newShop(ctx context.Context) (_ *shop, drop func() error, err error) {
+	address := os.Getenv("DATABASE_URL")
+	servers, err := tenantdb.NewServers(ctx, []string{address}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, nil, err
+	}
+	server, name := servers.Names()[0], tenantdb.Name(uuid.New())
+	if _, err := servers.EnsureTemplate(ctx, server); err != nil {
+		return nil, nil, err
+	}
+	if err := servers.Create(ctx, server, name, name, importPassword); err != nil {
+		return nil, nil, err
+	}
+	pools := tenantdb.NewPools(servers, importAhead, slog.New(slog.DiscardHandler))
+	s := &shop{}
+	drop = func() error {
+		pools.Close()
+		if s.conn != nil {
+			_ = s.conn.Close(context.WithoutCancel(ctx))
+		}
+		return servers.Drop(context.WithoutCancel(ctx), server, name, name)
+	}
+	s.db, err = pools.Open(ctx, tenantdb.Target{Server: server, Database: name, Role: name, Password: importPassword})
+	if err != nil {
+		return nil, nil, errors.Join(err, drop())
+	}
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return nil, nil, errors.Join(errors.New("DATABASE_URL is not a PostgreSQL URL"), drop())
+	}
+	config.User, config.Password, config.Database = name, importPassword, name
+	if s.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
+		return nil, nil, errors.Join(errors.New("connect to a tenant's database: it does not answer"), drop())
+	}
+	return s, drop, nil
+}
+
+// landTwice lands a shop's orders in two runs, and tells how long each took.
+func landTwice(ctx context.Context, s *shop, pages *renderedPages) (first, again time.Duration, err error) {
+	if _, _, err := land(ctx, s, tenantdb.Customers, pages.customers); err != nil {
+		return 0, 0, err
+	}
+	first, came, err := land(ctx, s, tenantdb.Orders, pages.orders)
+	if err != nil {
+		return 0, 0, err
+	}
+	const orders = importPages * importPerPage
+	if came.Imported+came.Rejected != orders || came.Rejected > orders/100 {
+		return 0, 0, fmt.Errorf("%d orders came to %+v", orders, came)
+	}
+	again, still, err := land(ctx, s, tenantdb.Orders, pages.orders)
+	if err == nil && (still.Imported != 0 || still.Unchanged != came.Imported) {
+		err = fmt.Errorf("the same orders came to %+v, and then to %+v", came, still)
+	}
+	return first, again, err
+}
+
+// land lands the pages of a list in a run of their own, and tells how long it took.
+func land(ctx context.Context, s *shop, resource string, pages [][]byte) (took time.Duration, came tenantdb.Tally, _ error) {
+	importer := &imports.Importer{Log: slog.New(slog.DiscardHandler)}
+	stream, run := uuid.New(), uuid.New()
+	results := make([]tenantdb.PageResult, len(pages))
+	begun := time.Now()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(importAhead)
+	for i, answer := range pages {
+		g.Go(func() error {
+			opened, err := s.db.OpenPage(ctx, tenantdb.PageRef{
+				Stream: stream, Run: run, Seq: i + 1, Resource: resource, Pass: 1, PerPage: importPerPage,
+			})
+			if err != nil {
+				return err
+			}
+			client := &salla.Client{BaseURL: "http://salla.example", HTTP: &http.Client{Transport: memory(answer)}}
+			page, err := client.Page(ctx, salla.Resource(resource), salla.PageQuery{Number: i + 1, PerPage: importPerPage})
+			if err != nil {
+				return fmt.Errorf("read a page: %w", err)
+			}
+			results[i], err = importer.Land(ctx, s.db, opened, page, page.RequestedAt)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return 0, came, err
+	}
+	took = time.Since(begun)
+	for _, r := range results {
+		came.Imported, came.Unchanged, came.Rejected = came.Imported+r.Imported, came.Unchanged+r.Unchanged, came.Rejected+r.Rejected
+	}
+	return took, came, nil
+}
+
+// memory answers every request with the same bytes.
+type memory []byte
+
+func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Request: r, ContentLength: int64(len(m)), Body: io.NopCloser(bytes.NewReader(m)),
+		Header: http.Header{"Content-Type": {"application/json"}},
+	}, nil
+}
