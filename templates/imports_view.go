@@ -16,6 +16,7 @@ type ImportRow struct {
 	ID           string
 	Store, Href  string // its tenant
 	Merchant     string
+	Import       string // the page about it
 	What         string // initial, reconcile, manual
 	Of           string // which resources, where it is not all of them
 	Kind, Status string

@@ -32,6 +32,7 @@ type RunView struct {
 	Kind, Status string
 	Line         string // running 2 m 10 s · about 40 minutes left
 	Why          *Notice
+	Acts         []ActView
 	Streams      []ProgressView
 	Open         bool
 }

@@ -12,7 +12,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wosool/wosool/internal/budget"
 	"github.com/wosool/wosool/internal/config"
+	"github.com/wosool/wosool/internal/imports"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tasks"
 	"github.com/wosool/wosool/internal/telemetry"
@@ -95,6 +97,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	db.ObserveCommits(telemetry.NewCommits(metrics).Observe)
 	asynqmon := web.NewAsynqmon(redisOptions)
 	defer func() { _ = asynqmon.Close() }()
+	allowance := budget.New(rdb)
+	allowance.Egress = cfg.SallaEgress
 	s := &web.Server{
 		DB:             db,
 		Inbox:          inbox,
@@ -112,6 +116,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		Asynqmon:       asynqmon,
 		Stopping:       ctx.Done(),
 		OpenTenant:     reader.Open,
+		Imports:        &imports.Importer{DB: db, Open: reader.Open, Log: log},
+		Allowance:      allowance.State,
 	}
 	return listen(ctx, cfg, s, log)
 }

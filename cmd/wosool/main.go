@@ -58,7 +58,8 @@ type grammar struct {
 		Status importStatusCmd `cmd:"" help:"Show a tenant's imports."`
 	} `cmd:"" help:"Imports of a store's history."`
 	Rejects struct {
-		List rejectsListCmd `cmd:"" help:"List the records that could not be imported, with the reason."`
+		List    rejectsListCmd    `cmd:"" help:"List the records that could not be imported, with the reason."`
+		Redrive rejectsRedriveCmd `cmd:"" help:"Map rejected records anew after a fix, and read them again at Salla."`
 	} `cmd:"" help:"Records that could not be imported."`
 	Events struct {
 		List   eventsListCmd   `cmd:"" help:"List webhook events, newest first."`

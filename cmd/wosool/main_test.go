@@ -168,14 +168,27 @@ func TestImports(t *testing.T) {
 			Status string `json:"status"`
 		} `json:"data"`
 	}
-	s.json(&p, "import start palm --resources=orders,carts --since=2026-01-31T00:00:00Z")
+	s.json(&p, "import start palm --resource=orders --resource=carts --since=2026-01-31T00:00:00Z")
 	if len(p.Data) != 1 || p.Data[0].Kind != "manual" {
 		t.Errorf("imports = %+v", p)
 	}
 	if got := s.db(`SELECT array_to_string(resources, ',') || ' ' || since FROM runs`); got != "orders,carts 2026-01-31 00:00:00+00" {
 		t.Errorf("run = %s", got)
 	}
-	for _, step := range []struct{ act, status string }{{"pause", "paused"}, {"resume", "pending"}, {"cancel", "cancelled"}} {
+	s.exec(`UPDATE runs SET status = 'running', started_at = now() - interval '2 minutes', state = 'done'`)
+	s.exec(`INSERT INTO streams (id, run_id, tenant_id, resource, per_page, ahead, imported, total_before, started_at)
+		SELECT gen_random_uuid(), id, tenant_id, 'orders', 60, 1, 600, 6000, started_at FROM runs`)
+	s.exec(`INSERT INTO pages (id, stream_id, run_id, tenant_id, seq, records, done_at, state)
+		SELECT gen_random_uuid(), id, run_id, tenant_id, i, 60, now() - interval '30 s', 'done' FROM streams, generate_series(1, 10) AS i`)
+	s.exec(`INSERT INTO connections (id, status) SELECT id, 'active' FROM tenants ON CONFLICT DO NOTHING`)
+	if out := s.done("import status palm"); !strings.Contains(out, "300 records a minute") || !strings.Contains(out, "about 18 minutes left") || !strings.Contains(out, "6000") {
+		t.Errorf("status = %s, want its rate and what is left", out)
+	}
+	if _, errs, _ := s.run("import start palm"); !strings.Contains(errs, "this one is queued") {
+		t.Errorf("a second start says %q", errs)
+	}
+	s.exec(`DELETE FROM runs WHERE state = 'held'`)
+	for _, step := range []struct{ act, status string }{{"pause", "paused"}, {"resume", "running"}, {"cancel", "cancelled"}} {
 		s.json(&p, "import "+step.act+" palm")
 		if p.Data[0].Status != step.status {
 			t.Errorf("after %s: %+v, want %s", step.act, p, step.status)

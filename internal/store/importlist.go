@@ -78,27 +78,55 @@ func (db *DB) AllRuns(ctx context.Context, f RunFilter) (RunPage, error) {
 
 // RunWork is how the work on an import stands.
 type RunWork struct {
-	RunID     uuid.UUID
-	Queued    bool       // it is held behind another import of its tenant
-	DueAt     *time.Time // when its own row, or the first of its pages, goes on
-	LastError *string    // what the last attempt said that did not get through
+	RunID      uuid.UUID
+	Merchant   *int64
+	Tenant     string     // its tenant's status
+	Suspended  *string    // by whom the tenant is
+	Connection *string    // the grant's status; nil: there is none yet
+	Queued     bool       // it is held behind another import of its tenant
+	DueAt      *time.Time // when its own row, or the first of its pages, goes on
+	Attempts   int        // of that row, failed ones
+	LastError  *string    // what the last attempt said that did not get through
+	Dead       int        // pages that were given up
+	Failed     bool       // its own row was given up
+	PausedBy   *string    // who paused it, while it is paused
+	PausedAt   *time.Time
 }
 
-// RunWorks tells how the work on imports stands that are under way.
+// RunWorks tells how the work on imports stands: on those that are under way, and on
+// those that have failed. Served by runs_pkey, pages_unfinished_idx and
+// audit_tenant_id_idx.
 func (db *DB) RunWorks(ctx context.Context, runs []uuid.UUID) (map[uuid.UUID]RunWork, error) {
+	works := make(map[uuid.UUID]RunWork, len(runs))
+	if len(runs) == 0 {
+		return works, nil
+	}
 	rows, err := db.pool.Query(ctx, `
-		SELECT r.id AS run_id, r.state = 'held' AS queued,
+		SELECT r.id AS run_id, t.merchant, t.status AS tenant, t.suspended_by AS suspended, c.status AS connection,
+		       r.state = 'held' AS queued, r.state = 'failed' AS failed,
 		       least(CASE WHEN r.state = 'runnable' THEN r.due_at END, p.due_at) AS due_at,
-		       coalesce(r.last_error, p.last_error) AS last_error
+		       CASE WHEN r.state = 'runnable' THEN r.attempts ELSE coalesce(p.attempts, 0) END AS attempts,
+		       coalesce(r.last_error, p.last_error) AS last_error,
+		       (SELECT count(*) FROM pages WHERE run_id = r.id AND state <> 'done' AND state = 'failed')::integer AS dead,
+		       a.actor AS paused_by, a.at AS paused_at
 		FROM runs AS r
+		JOIN tenants AS t ON t.id = r.tenant_id
+		LEFT JOIN connections AS c ON c.id = r.tenant_id
 		LEFT JOIN LATERAL (
-			SELECT due_at, last_error
+			SELECT due_at, attempts, last_error
 			FROM pages
-			WHERE run_id = r.id AND state = 'runnable'
+			WHERE run_id = r.id AND state <> 'done' AND state = 'runnable'
 			ORDER BY due_at
 			LIMIT 1
 		) AS p ON true
-		WHERE r.id = ANY($1) AND r.finished_at IS NULL`, runs)
+		LEFT JOIN LATERAL (
+			SELECT actor, at
+			FROM audit
+			WHERE r.status = 'paused' AND tenant_id = r.tenant_id AND act = 'import.pause' AND at >= r.created_at
+			ORDER BY id DESC
+			LIMIT 1
+		) AS a ON true
+		WHERE r.id = ANY($1) AND (r.finished_at IS NULL OR r.status = 'failed')`, runs)
 	if err != nil {
 		return nil, fmt.Errorf("read the work of imports: %w", err)
 	}
@@ -106,7 +134,6 @@ func (db *DB) RunWorks(ctx context.Context, runs []uuid.UUID) (map[uuid.UUID]Run
 	if err != nil {
 		return nil, fmt.Errorf("read the work of imports: %w", err)
 	}
-	works := make(map[uuid.UUID]RunWork, len(found))
 	for _, w := range found {
 		works[w.RunID] = w
 	}

@@ -226,57 +226,6 @@ func timelineParts() map[string]string {
 	}
 }
 
-// StreamPace is how a stream of a run goes on at this moment.
-type StreamPace struct {
-	Resource string
-	Records  int64      // in the last minute
-	Seconds  float64    // what of the last minute the stream has been at work
-	Waits    *string    // what its next page waits for, or what went wrong with it
-	DueAt    *time.Time // when that page goes on; nil: somebody else ends the wait
-	Attempts int        // of that page, failed ones
-	Dead     int        // pages that were given up
-}
-
-// RunPace tells how the streams of an open run go on. Served by
-// pages_tenant_done_idx and pages_unfinished_idx.
-func (db *DB) RunPace(ctx context.Context, tenantID, runID uuid.UUID) (map[string]StreamPace, error) {
-	rows, err := db.pool.Query(ctx, `
-		WITH done AS (
-			SELECT stream_id, sum(records)::bigint AS records
-			FROM pages
-			WHERE tenant_id = $1 AND run_id = $2 AND done_at > now() - interval '1 minute'
-			GROUP BY stream_id
-		), open AS (
-			SELECT DISTINCT ON (stream_id) stream_id, last_error, due_at, attempts, state,
-			       count(*) FILTER (WHERE state = 'failed') OVER (PARTITION BY stream_id) AS dead
-			FROM pages
-			WHERE run_id = $2 AND state <> 'done'
-			ORDER BY stream_id, (last_error IS NULL OR lease_until > now()), due_at NULLS LAST
-		)
-		SELECT DISTINCT ON (s.resource) s.resource, coalesce(d.records, 0) AS records,
-		       least(60, extract(epoch FROM now() - s.started_at))::float8 AS seconds,
-		       CASE WHEN o.state <> 'held' THEN o.last_error END AS waits,
-		       CASE WHEN o.due_at > now() THEN o.due_at END AS due_at,
-		       coalesce(o.attempts, 0) AS attempts, coalesce(o.dead, 0)::integer AS dead
-		FROM streams AS s
-		LEFT JOIN done AS d ON d.stream_id = s.id
-		LEFT JOIN open AS o ON o.stream_id = s.id
-		WHERE s.run_id = $2
-		ORDER BY s.resource, s.pass DESC`, tenantID, runID)
-	if err != nil {
-		return nil, fmt.Errorf("read how an import goes on: %w", err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[StreamPace])
-	if err != nil {
-		return nil, fmt.Errorf("read how an import goes on: %w", err)
-	}
-	paces := make(map[string]StreamPace, len(found))
-	for _, p := range found {
-		paces[p.Resource] = p
-	}
-	return paces, nil
-}
-
 // StoreCounts are what the tabs of a tenant count.
 type StoreCounts struct {
 	Records  *int64 // as in StoreRow

@@ -28,8 +28,7 @@ func (s *Server) eventRoutes(r chi.Router) {
 	r.Get("/events/{id}", s.handle(s.eventPage))
 	r.Get("/events/{id}/live", s.handle(s.eventLive))
 	r.Post("/events/{id}/replay", s.handle(s.eventReplay))
-	r.Get("/imports", s.handle(s.importsPage))
-	r.Get("/imports/live", s.handle(s.importsLive))
+	s.importRoutes(r)
 	r.Get("/search", s.handle(s.search))
 }
 

@@ -96,9 +96,9 @@ func (s *Server) importsView(
 	ctx context.Context, q importsQuery, found store.RunPage, at func(time.Time) templates.Moment,
 ) (templates.ImportsView, error) {
 	var v templates.ImportsView
-	ids, tenants := make([]uuid.UUID, len(found.Runs)), make([]uuid.UUID, len(found.Runs))
+	tenants := make([]uuid.UUID, len(found.Runs))
 	for i, run := range found.Runs {
-		ids[i], tenants[i] = run.ID, run.TenantID
+		tenants[i] = run.TenantID
 	}
 	if q.Tenant != nil {
 		tenants = append(tenants, *q.Tenant)
@@ -107,7 +107,7 @@ func (s *Server) importsView(
 	if err != nil {
 		return v, err
 	}
-	works, err := s.DB.RunWorks(ctx, ids)
+	states, err := importStates(ctx, s.DB, s.Allowance, found.Runs, at)
 	if err != nil {
 		return v, err
 	}
@@ -117,7 +117,6 @@ func (s *Server) importsView(
 			return v, err
 		}
 	}
-	now := time.Now()
 	v = templates.ImportsView{
 		Statuses: chips(importsPath, q.filters, "status", importStatuses(stats)),
 		Kinds: chips(importsPath, q.filters, "kind", []chip{
@@ -133,7 +132,7 @@ func (s *Server) importsView(
 		v.Scope = []templates.Chip{{Label: name + " ✕", Href: listHref(importsPath, q.filters, "tenant", ""), On: true}}
 	}
 	for _, run := range found.Runs {
-		v.Rows = append(v.Rows, importRow(run, labels[run.TenantID], works[run.ID], at, now))
+		v.Rows = append(v.Rows, importRow(states[run.ID], labels[run.TenantID]))
 	}
 	if n := len(found.Runs); n > 0 {
 		v.Pager = q.keyset.pager(importsPath, q.filters, found.Runs[0].ID, found.Runs[n-1].ID, found.More)
@@ -186,16 +185,15 @@ func importsEmpty(q importsQuery) templates.EmptyView {
 }
 
 // importRow is pure, so that what the list says can be tested without it.
-func importRow(
-	run store.Run, t store.TenantLabel, work store.RunWork, at func(time.Time) templates.Moment, now time.Time,
-) templates.ImportRow {
+func importRow(x importState, t store.TenantLabel) templates.ImportRow {
+	run := x.run
 	sum := sumStreams(run.Streams)
 	row := templates.ImportRow{
 		ID: run.ID.String(), Store: t.Name, Href: tenantHref(run.TenantID), Merchant: number(t.Merchant),
-		What: importName(run.Kind), Of: importScope(run), Kind: importKind(run.Status), Status: run.Status,
-		Reason: importReason(run, work, now), Percent: -1,
+		Import: importHref(run.ID), What: importName(run.Kind), Of: importScope(run), Kind: importKind(run.Status), Status: run.Status,
+		Reason: x.rowReason(), Percent: -1,
 		Imported: templates.Count(sum.Imported), Unchanged: templates.Count(sum.Unchanged), Rejected: templates.Count(sum.Rejected),
-		Source: "–", Started: momentOf(at, run.StartedAt), Took: "–",
+		Source: "–", Started: momentOf(x.at, run.StartedAt), Took: "–",
 	}
 	if sum.SourceTotal != nil {
 		row.Source = templates.Count(*sum.SourceTotal)
@@ -204,10 +202,10 @@ func importRow(
 		}
 	}
 	if sum.Rejected > 0 {
-		row.RejectsHref = tenantHref(run.TenantID) + "/rejects"
+		row.RejectsHref = rejectsHref(run, "")
 	}
 	if run.StartedAt != nil {
-		end := now
+		end := x.now
 		if run.FinishedAt != nil {
 			end = *run.FinishedAt
 		}
@@ -215,10 +213,21 @@ func importRow(
 	}
 	if run.Status != "complete" && run.Status != "cancelled" {
 		for _, st := range run.Streams {
-			row.Streams = append(row.Streams, streamProgress(st, run.TenantID))
+			row.Streams = append(row.Streams, x.streamLine(st))
 		}
 	}
 	return row
+}
+
+// rowReason says why a run stands as it does, or how long it will take.
+func (x importState) rowReason() string {
+	if !x.open() { // "cancelled by an operator"
+		return strings.TrimPrefix(text(x.run.Reason), x.run.Status+" ")
+	}
+	if _, words := x.why(); words != "" {
+		return words
+	}
+	return x.leftWords(x.forecast())
 }
 
 // sumStreams adds up a run's streams. What the source has is known only where every
@@ -262,21 +271,8 @@ func importScope(run store.Run) string {
 	return strings.Join(parts, ", ")
 }
 
-// importReason says why a run stands as it does.
-func importReason(run store.Run, work store.RunWork, now time.Time) string {
-	switch {
-	case run.Reason != nil:
-		return strings.TrimPrefix(*run.Reason, run.Status+" ") // "cancelled by an operator"
-	case run.Status == "pending" && work.Queued:
-		return "queued behind the store's other import"
-	case run.Status == "running" && work.LastError != nil && work.DueAt != nil && work.DueAt.After(now.Add(time.Second)):
-		return "goes on " + spokenDelay(*work.DueAt, now) + ": " + *work.LastError
-	}
-	return ""
-}
-
 // streamProgress is one resource of a run.
-func streamProgress(st store.StreamTotals, tenantID uuid.UUID) templates.ProgressView {
+func streamProgress(st store.StreamTotals, run store.Run) templates.ProgressView {
 	done := st.Imported + st.Unchanged + st.Rejected
 	p := templates.ProgressView{
 		Label: strings.ReplaceAll(st.Resource, "_", " "), Done: templates.Count(done), Percent: -1, Kind: importKind(st.Status), Note: st.Status,
@@ -291,7 +287,7 @@ func streamProgress(st store.StreamTotals, tenantID uuid.UUID) templates.Progres
 		p.Note += ": " + *st.Reason
 	}
 	if st.Rejected > 0 {
-		p.Href, p.Link = tenantHref(tenantID)+"/rejects", templates.Count(st.Rejected)+" rejected"
+		p.Href, p.Link = rejectsHref(run, st.Resource), templates.Count(st.Rejected)+" rejected"
 	}
 	return p
 }

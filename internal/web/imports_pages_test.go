@@ -70,8 +70,8 @@ func TestImportsPage(t *testing.T) {
 		done:    {"متجر <النخيل>", "initial", "complete", "100 %", "9,000 990 10 10,000", "1 m 20 s"},
 		failed:  {"by hand orders", "failed", "orders: page 7: Salla answered 500", "1 h"},
 		running: {"Dune", "running", "37 %", "750 0 3 2,000"},
-		queued:  {"reconcile", "pending", "queued behind the store's other import", "–"},
-		waiting: {"waiting", "Salla's grant has to be renewed"},
+		queued:  {"reconcile", "pending", "Queued behind the store's other import.", "–"},
+		waiting: {"waiting", "Waits for a grant: no Salla store has granted access yet."},
 	} {
 		row := words(page.Find("#import-" + id.String()))
 		for _, w := range want {
@@ -84,7 +84,7 @@ func TestImportsPage(t *testing.T) {
 	if got := words(streams); !strings.Contains(got, "customers 500 / 500") && !strings.Contains(got, "customers 100 % 500 / 500") {
 		t.Errorf("streams of the running import = %q", got)
 	}
-	if got := streams.Find(`a[href="/admin/tenants/` + dune.String() + `/rejects"]`); words(got) != "3 rejected" {
+	if got := streams.Find(`a[href^="/admin/tenants/` + dune.String() + `/rejects?resource=orders&run=` + running.String() + `"]`); words(got) != "3 rejected" {
 		t.Errorf("its rejects are %q", words(got))
 	}
 	for query, want := range map[string]int{
@@ -118,8 +118,8 @@ func TestSearchGoesStraightThere(t *testing.T) {
 		event.String():                         "/admin/events/" + event.String(),
 		"event:apply:" + event.String() + ":3": "/admin/events/" + event.String(),
 		"tenant:provision:" + palm.String() + ":1": "/admin/tenants/" + palm.String(),
-		"import:finish:" + run.String() + ":2":     "/admin/imports?tenant=" + palm.String(),
-		run.String():                               "/admin/imports?tenant=" + palm.String(),
+		"import:finish:" + run.String() + ":2":     "/admin/imports/" + run.String(),
+		run.String():                               "/admin/imports/" + run.String(),
 		"555":                                      "/admin/events?merchant=555",
 		"order.upd":                                "/admin/events?event=order.updated",
 	} {

@@ -79,7 +79,9 @@ func ownerHref(kind string, row uuid.UUID, tenantID *uuid.UUID) string {
 	switch kind {
 	case store.KindEventApply:
 		return eventsPath + "/" + row.String()
-	case store.KindImportStart, store.KindImportPage, store.KindImportFinish:
+	case store.KindImportStart, store.KindImportFinish:
+		return importHref(row)
+	case store.KindImportPage:
 		if tenantID != nil {
 			return importsPath + "?tenant=" + tenantID.String()
 		}

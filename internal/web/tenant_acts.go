@@ -40,8 +40,13 @@ func (s *Server) tenantAct(w http.ResponseWriter, r *http.Request,
 // acted ends an act on a tenant. One that its status does not allow is no failure:
 // the page says why.
 func (s *Server) acted(w http.ResponseWriter, r *http.Request, id uuid.UUID, todo []store.Task, err error, done string) error {
+	return s.actedAt(w, r, tenantHref(id), todo, err, done)
+}
+
+// actedAt is acted for an act that leads elsewhere.
+func (s *Server) actedAt(w http.ResponseWriter, r *http.Request, path string, todo []store.Task, err error, done string) error {
 	if conflict, ok := errors.AsType[*fault.Error](err); ok && conflict.Kind == fault.Conflict {
-		return s.back(w, r, tenantHref(id), templates.Notice{
+		return s.back(w, r, path, templates.Notice{
 			Kind: templates.Wait, Text: "Nothing was changed: " + closed(conflict.Msg),
 		})
 	}
@@ -49,7 +54,7 @@ func (s *Server) acted(w http.ResponseWriter, r *http.Request, id uuid.UUID, tod
 		return err
 	}
 	s.ring(r.Context(), s.Queue.Wake, todo)
-	return s.back(w, r, tenantHref(id), templates.Notice{Kind: templates.Well, Text: done})
+	return s.back(w, r, path, templates.Notice{Kind: templates.Well, Text: done})
 }
 
 // suspendForm asks for the store's name or slug before it is suspended.
@@ -99,7 +104,25 @@ func suspendView(t store.Tenant, mistake string) templates.ConfirmView {
 
 // importForm asks what to import again.
 func (s *Server) importForm(w http.ResponseWriter, r *http.Request) error {
-	return s.importPage(w, r, http.StatusOK, nil, "", "")
+	t, err := s.tenantOf(r)
+	if err != nil {
+		return err
+	}
+	like, err := s.lookedForRun(r, t.ID)
+	if err != nil {
+		return err
+	}
+	var chosen []string
+	var since string
+	if like != nil { // all of it is the same as nothing ticked
+		if len(like.Resources) < len(tenant.Resources()) {
+			chosen = like.Resources
+		}
+		if like.Since != nil {
+			since = like.Since.In(zoneOf(r)).Format(time.DateOnly)
+		}
+	}
+	return s.importPage(w, r, http.StatusOK, chosen, since, "")
 }
 
 func (s *Server) importPage(w http.ResponseWriter, r *http.Request, status int, chosen []string, since, mistake string) error {
@@ -142,5 +165,9 @@ func (s *Server) importTenantAct(w http.ResponseWriter, r *http.Request) error {
 	if errors.Is(err, fault.Invalid) {
 		return s.importPage(w, r, http.StatusUnprocessableEntity, nil, given, "Choose among the resources that are listed.")
 	}
-	return s.acted(w, r, id, todo, err, "The import begins within seconds, or when the one that is open has ended.")
+	done := "The import begins within seconds."
+	if len(todo) == 0 {
+		done = "Another import of this store is open: this one is queued, and begins when that one has ended."
+	}
+	return s.acted(w, r, id, todo, err, done)
 }

@@ -17,8 +17,9 @@ import (
 // import that goes on and ends shows without a reload.
 func TestTenantPagesInABrowser(t *testing.T) {
 	t.Parallel()
-	x := newShelf(t, "متجر النخيل")
+	x := drawer(t, "متجر النخيل")
 	x.street()
+	x.reject(mended(71), mended(72), mended(73), dateless(81))
 	server := httptest.NewServer(x.h)
 	t.Cleanup(server.Close)
 	tab := browsertest.Open(t)
@@ -39,6 +40,9 @@ func TestTenantPagesInABrowser(t *testing.T) {
 		"carts":         {tenantHref(x.id) + "/data?table=carts", "99.5 SAR"},
 		"record":        {tenantHref(x.id) + "/data/orders/91000", "As the list gave it"},
 		"rejects":       {reject, "total is not a number"},
+		"rejects-group": {reject + "?resource=products&field=price.amount", "price.amount ✕"},
+		"rejects-none":  {reject + "?resource=carts", "No record is rejected"},
+		"redrive":       {reject + "/redrive", "would still be refused"},
 		"reject":        {reject + "/" + x.rejectID(), "The record as it came"},
 		"events":        {tenantHref(x.id) + "/events", "order.created"},
 		"connection":    {tenantHref(x.id) + "/connection", "Grant at Salla"},

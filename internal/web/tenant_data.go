@@ -11,7 +11,6 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
-	"github.com/wosool/wosool/internal/tenant"
 	"github.com/wosool/wosool/internal/tenantdb"
 	"github.com/wosool/wosool/templates"
 )
@@ -219,101 +218,4 @@ func (s *Server) recordPage(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return s.render(w, r, http.StatusOK, templates.Record(s.frame(r, x.tenant.Name+": "+table.Name+" "+key, "tenants"), v))
-}
-
-// rejectsPage lists the records that a tenant's database could not take.
-func (s *Server) rejectsPage(w http.ResponseWriter, r *http.Request) error {
-	x, err := s.wholeAt(r)
-	if err != nil {
-		return err
-	}
-	f := tenantdb.RejectFilter{Limit: pageSize + 1}
-	if f.Resource, err = queryOneOf(r, "resource", tenant.Resources()...); err != nil {
-		return err
-	}
-	state, err := queryOneOf(r, "state", "all")
-	if err != nil {
-		return err
-	}
-	f.Open = state == ""
-	k, err := readKeyset(r)
-	if err != nil {
-		return err
-	}
-	f.Before = k.Cursor
-	at, path := moments(r), tenantHref(x.tenant.ID)+"/rejects"
-	filters := url.Values{"resource": {f.Resource}, "state": {state}}
-	v := templates.RejectsView{Head: x.head("rejects", at)}
-	var found []tenantdb.StoredReject
-	var counts map[string]int
-	err = s.lookInto(r.Context(), x.tenant, func(ctx context.Context, db *tenantdb.DB) error {
-		if counts, err = db.RejectCounts(ctx); err != nil {
-			return err
-		}
-		found, err = db.Rejects(ctx, f)
-		return err
-	})
-	if v.Notice, err = shut(err); err != nil {
-		return err
-	}
-	if v.Notice == nil {
-		v.Filters = rejectFilters(path, filters, counts)
-		more := len(found) > pageSize
-		found = found[:min(len(found), pageSize)]
-		for _, reject := range found {
-			v.Rows = append(v.Rows, rejectRow(reject, path, at))
-		}
-		if more {
-			v.Pager.Older = listHref(path, filters, "cursor", cursorAfter(found[len(found)-1].ID))
-		}
-		if !k.first() {
-			v.Pager.Newer = listHref(path, filters, "", "")
-		}
-		if len(found) == 0 {
-			v.Empty = &templates.EmptyView{Title: "No record is rejected", Text: "What Salla gave is stored as it is."}
-		}
-	}
-	return s.render(w, r, http.StatusOK, templates.Rejects(s.frame(r, x.tenant.Name+": rejects", "tenants"), v))
-}
-
-func rejectFilters(path string, filters url.Values, counts map[string]int) []templates.Chip {
-	total := 0
-	list := []chip{{label: "open"}}
-	for _, resource := range tenant.Resources() {
-		total += counts[resource]
-		if n := counts[resource]; n > 0 || filters.Get("resource") == resource {
-			list = append(list, chip{value: resource, label: strings.ReplaceAll(resource, "_", " "), count: many(n, 10_000)})
-		}
-	}
-	list[0].count = many(total, 10_000)
-	shown := chips(path, url.Values{"resource": filters["resource"]}, "resource", list)
-	all := filters.Get("state") == "all"
-	shown[0].On = shown[0].On && !all
-	return append(shown, templates.Chip{Label: "with those stored since", Href: listHref(path, filters, "state", "all"), On: all})
-}
-
-// rejectPage shows one record that could not be stored, whole.
-func (s *Server) rejectPage(w http.ResponseWriter, r *http.Request) error {
-	x, err := s.wholeAt(r)
-	if err != nil {
-		return err
-	}
-	id, err := idOf(r, "reject", "reject")
-	if err != nil {
-		return err
-	}
-	at, path := moments(r), tenantHref(x.tenant.ID)+"/rejects"
-	v := templates.RecordView{Head: x.head("rejects", at), Back: path, BackLabel: "← all rejects"}
-	var reject tenantdb.StoredReject
-	err = s.lookInto(r.Context(), x.tenant, func(ctx context.Context, db *tenantdb.DB) error {
-		reject, err = db.Reject(ctx, id)
-		return err
-	})
-	if v.Notice, err = shut(err); err != nil {
-		return err
-	}
-	if v.Notice == nil {
-		fillReject(&v, reject, at)
-	}
-	return s.render(w, r, http.StatusOK, templates.Record(s.frame(r, x.tenant.Name+": reject", "tenants"), v))
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/wosool/wosool/internal/tenantdb"
 	"github.com/wosool/wosool/templates"
 )
@@ -76,46 +74,6 @@ func fieldFact(name string, value any) templates.Fact {
 		return templates.Fact{Label: name, Value: fmt.Sprint(value)}
 	}
 	return templates.Fact{Label: name, Value: string(out), Mono: true}
-}
-
-func rejectRow(reject tenantdb.StoredReject, path string, at func(time.Time) templates.Moment) templates.RejectRow {
-	row := templates.RejectRow{
-		Href: path + "/" + reject.ID.String(), Resource: strings.ReplaceAll(reject.Resource, "_", " "),
-		Key: text(reject.SourceID), Field: text(reject.Field), Reason: reject.Reason,
-		Kind: templates.Wait, Status: "open", At: at(reject.CreatedAt),
-	}
-	if row.Key == "" {
-		row.Key = "without id"
-	}
-	if row.Field == "" {
-		row.Field = "–"
-	}
-	if reject.RedrivenAt != nil {
-		row.Kind, row.Status = templates.Well, "stored since"
-	}
-	return row
-}
-
-// fillReject puts a record that could not be stored into its page.
-func fillReject(v *templates.RecordView, reject tenantdb.StoredReject, at func(time.Time) templates.Moment) {
-	row := rejectRow(reject, "", at)
-	v.Title = "Rejected: " + row.Resource + " " + row.Key
-	v.Facts = []templates.Fact{
-		{Label: "Why", Value: reject.Reason},
-		{Label: "Column", Value: text(reject.Field), Mono: true},
-		{Label: "When", Time: &row.At},
-		{Label: "State", Kind: row.Kind, Value: row.Status},
-	}
-	if reject.Run == uuid.Nil {
-		v.Facts = append(v.Facts, templates.Fact{Label: "Came with", Value: "an event or a single read"})
-	} else {
-		v.Facts = append(v.Facts, templates.Fact{Label: "Came with", Value: "an import", Href: importsPath + "?tenant=" + v.Head.ID})
-	}
-	if reject.RedrivenAt == nil {
-		v.Notice = &templates.Notice{Kind: templates.Wait, Text: "It is kept whole and not lost. Once it is mended in Salla, " +
-			"its next event or the next import stores it by itself."}
-	}
-	v.Documents = []templates.PayloadView{{Title: "The record as it came", Text: reject.Record, JSON: json.Valid([]byte(reject.Record))}}
 }
 
 // sortedKeys gives the names of a record's columns: its ids first, the rest in order.

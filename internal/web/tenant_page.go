@@ -101,13 +101,9 @@ func (s *Server) tenantView(ctx context.Context, q tenantQuery, at func(time.Tim
 	if err != nil {
 		return v, err
 	}
-	paces := map[uuid.UUID]map[string]store.StreamPace{}
-	for _, run := range x.shown() {
-		if run.FinishedAt == nil {
-			if paces[run.ID], err = s.DB.RunPace(ctx, q.id, run.ID); err != nil {
-				return v, err
-			}
-		}
+	runs, err := importStates(ctx, s.DB, s.Allowance, x.shown(), at)
+	if err != nil {
+		return v, err
 	}
 	now, path := time.Now(), tenantHref(q.id)
 	v = templates.TenantView{Head: x.head("overview", at), Steps: stepViews(x.steps, now)}
@@ -117,7 +113,7 @@ func (s *Server) tenantView(ctx context.Context, q tenantQuery, at func(time.Tim
 		}
 	}
 	for _, run := range x.shown() {
-		v.Runs = append(v.Runs, runView(run, paces[run.ID], at, now))
+		v.Runs = append(v.Runs, runView(runs[run.ID], t))
 	}
 	if len(v.Runs) == 0 {
 		v.NoRun = noRun(x)

@@ -115,102 +115,26 @@ func (x whole) shown() []store.Run {
 }
 
 // runView is an import with its streams.
-func runView(run store.Run, paces map[string]store.StreamPace, at func(time.Time) templates.Moment, now time.Time) templates.RunView {
+func runView(x importState, t store.Tenant) templates.RunView {
 	v := templates.RunView{
-		Title: "Import · " + importName(run.Kind), Href: importsPath + "?tenant=" + run.TenantID.String(),
-		Kind: importKind(run.Status), Status: run.Status, Open: run.FinishedAt == nil,
+		Title: importTitle(x.run), Href: importHref(x.run.ID), Kind: importKind(x.run.Status), Status: x.run.Status,
+		Open: x.open(), Line: x.line(),
 	}
-	if scope := importScope(run); scope != "" {
-		v.Title += " · " + scope
-	}
-	var left, rate float64
-	known := true
-	for _, st := range run.Streams {
-		p := paceView(st, run, paces[st.Resource], now)
-		v.Streams = append(v.Streams, p.ProgressView)
-		left += p.left
-		rate += p.rate
-		known = known && p.known
-	}
-	var parts []string
-	switch {
-	case run.FinishedAt != nil:
-		if run.StartedAt != nil {
-			parts = append(parts, "took "+templates.Duration(run.FinishedAt.Sub(*run.StartedAt)))
+	for _, act := range x.acts(t) {
+		if act.Confirm != "" && !act.Danger {
+			continue // the head of the page has it
 		}
-		parts = append(parts, "ended "+at(*run.FinishedAt).Exact)
-	case run.StartedAt == nil:
-		parts = append(parts, "begins within seconds")
-	default:
-		parts = append(parts, "for "+templates.Duration(now.Sub(*run.StartedAt).Truncate(time.Second)))
-		if rate > 0 {
-			parts = append(parts, templates.Count(int64(rate))+" records a minute")
-			if known && left > 0 {
-				parts = append(parts, leftWords(time.Duration(left/rate*float64(time.Minute))))
-			}
+		act.Of = "the import"
+		if act.Confirm == "" {
+			act.Hidden = map[string]string{"back": "tenant"}
 		}
+		v.Acts = append(v.Acts, act)
 	}
-	v.Line = strings.Join(parts, " · ")
-	if run.Reason != nil && run.Status != "complete" {
-		words := *run.Reason
-		if run.Status == "waiting" {
-			words = waitText(words)
-		}
-		v.Why = &templates.Notice{Kind: v.Kind, Text: sentence(words)}
-		switch run.Status {
-		case "failed":
-			v.Why.Text += " What was imported stays. Mend the cause, then import again."
-		case "incomplete":
-			v.Why.Text += " Everything else is stored. Import again compares it once more."
-		}
+	for _, st := range x.run.Streams {
+		v.Streams = append(v.Streams, x.streamLine(st))
 	}
-	return v
-}
-
-// pace is a stream's progress, and what the estimate of its end is made of.
-type pace struct {
-	templates.ProgressView
-
-	left  float64 // records
-	rate  float64 // records a minute
-	known bool    // how many are left
-}
-
-// paceView is a stream of a run with its rate, its end, or what it waits for.
-func paceView(st store.StreamTotals, run store.Run, p store.StreamPace, now time.Time) pace {
-	done := st.Imported + st.Unchanged + st.Rejected
-	v := pace{ProgressView: streamProgress(st, run.TenantID), known: true}
-	if st.FinishedAt != nil || run.FinishedAt != nil {
-		if st.Status == "complete" && st.FinishedAt != nil {
-			v.Note = "done in " + templates.Duration(st.FinishedAt.Sub(st.StartedAt))
-		}
-		return v
-	}
-	if v.known = st.SourceTotal != nil; v.known {
-		v.left = float64(max(*st.SourceTotal-done, 0))
-	}
-	if p.Seconds > 0 {
-		v.rate = float64(p.Records) * 60 / max(p.Seconds, 1)
-	}
-	waits := text(p.Waits)
-	switch {
-	case run.Status == "paused":
-		v.Note = "paused"
-	case waits != "" && p.DueAt == nil && p.Records == 0 && p.Attempts == 0:
-		v.Kind, v.Note = templates.Wait, waitText(waits)
-	case waits != "" && p.Attempts > 0:
-		v.Kind = templates.Wait
-		v.Note = fmt.Sprintf("attempt %d failed: %s", p.Attempts, waits)
-		if p.DueAt != nil {
-			v.Note += "; again " + spokenDelay(*p.DueAt, now)
-		}
-	case waits != "" && p.DueAt != nil && p.DueAt.Sub(now) > 2*time.Second:
-		v.Kind, v.Note = templates.Wait, waitText(waits)+", goes on "+spokenDelay(*p.DueAt, now)
-	case v.rate > 0:
-		v.Note = templates.Count(int64(v.rate)) + " a minute"
-		if v.known && v.left > 0 {
-			v.Note += " · " + leftWords(time.Duration(v.left/v.rate*float64(time.Minute)))
-		}
+	if kind, words := x.why(); words != "" {
+		v.Why = &templates.Notice{Kind: kind, Text: words}
 	}
 	return v
 }
@@ -228,7 +152,7 @@ func timelineItem(h store.Happening, at func(time.Time) templates.Moment) templa
 		v.Status = eventKind(store.Event{Status: h.Status})
 		v.Detail = eventWords(h, took)
 	case store.HappenedRun:
-		v.Kind, v.Href = "import", importsPath
+		v.Kind, v.Href = "import", importsPath+"/"+h.ID
 		if h.Status == "began" {
 			v.Status, v.Title, v.Detail = templates.Run, importName(h.Name)+" began", strings.ReplaceAll(h.Detail, "_", " ")
 		} else {
@@ -243,6 +167,9 @@ func timelineItem(h store.Happening, at func(time.Time) templates.Moment) templa
 		}
 	case store.HappenedPage:
 		v.Kind, v.Status, v.Title = "task", templates.Well, "import:page "+strings.ReplaceAll(h.Name, "_", " ")
+		if h.Link != nil {
+			v.Href = importHref(*h.Link)
+		}
 	case store.HappenedHealed:
 		v.Kind, v.Status, v.Title = "task", templates.Wait, h.Name+" put back"
 	case store.HappenedGrant:
@@ -309,6 +236,8 @@ func actWords(act string) string {
 		return "resumed the import"
 	case "import.cancel":
 		return "cancelled the import"
+	case "import.retry":
+		return "retried what an import gave up"
 	case "event.replay":
 		return "replayed an event"
 	case "task.retry":

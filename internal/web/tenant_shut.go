@@ -36,12 +36,8 @@ func shut(err error) (*templates.Notice, error) {
 	return nil, err
 }
 
-// lookTimeout bounds a look into a tenant's database, signing in included.
-const lookTimeout = 8 * time.Second
-
-// lookInto runs fn on a tenant's database, as the tenant's own role. Where that
-// can't be reached, the error says it in a sentence: see shut.
-func (s *Server) lookInto(ctx context.Context, t store.Tenant, fn func(context.Context, *tenantdb.DB) error) error {
+// shutStatus says, as a *shutError, that a tenant's status keeps its database shut.
+func shutStatus(t store.Tenant) error {
 	switch {
 	case t.Status == string(tenant.Suspended):
 		return &shutError{notice: templates.Notice{Kind: templates.Off, Text: "The store is suspended: its database takes no logins. " +
@@ -51,7 +47,20 @@ func (s *Server) lookInto(ctx context.Context, t store.Tenant, fn func(context.C
 			Kind: templates.Wait, Text: "The store has no database yet: the step database makes it.",
 			Href: tenantHref(t.ID), Link: "see its steps",
 		}}
-	case s.OpenTenant == nil:
+	}
+	return nil
+}
+
+// lookTimeout bounds a look into a tenant's database, signing in included.
+const lookTimeout = 8 * time.Second
+
+// lookInto runs fn on a tenant's database, as the tenant's own role. Where that
+// can't be reached, the error says it in a sentence: see shut.
+func (s *Server) lookInto(ctx context.Context, t store.Tenant, fn func(context.Context, *tenantdb.DB) error) error {
+	if err := shutStatus(t); err != nil {
+		return err
+	}
+	if s.OpenTenant == nil {
 		return &shutError{notice: templates.Notice{Kind: templates.Off, Text: "This process does not open the databases of stores."}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)

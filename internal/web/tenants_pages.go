@@ -30,6 +30,8 @@ func (s *Server) tenantRoutes(r chi.Router) {
 		r.Get("/data", s.handle(s.dataPage))
 		r.Get("/data/{table}/{key}", s.handle(s.recordPage))
 		r.Get("/rejects", s.handle(s.rejectsPage))
+		r.Get("/rejects/redrive", s.handle(s.redriveForm))
+		r.Post("/rejects/redrive", s.handle(s.redriveAct))
 		r.Get("/rejects/{reject}", s.handle(s.rejectPage))
 		r.Get("/events", s.handle(s.tenantEventsPage))
 		r.Get("/connection", s.handle(s.connectionPage))

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/wosool/wosool/internal/events"
+	"github.com/wosool/wosool/internal/imports"
 	"github.com/wosool/wosool/internal/password"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tasks"
@@ -56,6 +57,12 @@ type Server struct {
 	// OpenTenant opens a tenant's database as the tenant's own role, for the
 	// console's pages of records; nil: those pages say that there is none.
 	OpenTenant func(ctx context.Context, tenantID uuid.UUID) (*tenantdb.DB, error)
+	// Imports re-drives rejects, for which it needs no Access; nil: they can't be.
+	Imports *imports.Importer
+
+	// Allowance tells what Salla allows stores, for how long imports will take; nil:
+	// only what was measured tells.
+	Allowance Allowance
 
 	console    console
 	snapshots  snapshots
@@ -87,9 +94,17 @@ func (s *Server) Handler() http.Handler {
 		r.Get("/tenants/{id}", s.handle(s.showTenant))
 		r.Post("/tenants/{id}/retry", s.handle(s.retryTenant))
 		r.Post("/tenants/{id}/import", s.handle(s.importTenant))
+		r.Post("/tenants/{id}/import/pause", s.handle(s.pauseImport))
+		r.Post("/tenants/{id}/import/resume", s.handle(s.resumeImport))
+		r.Post("/tenants/{id}/import/cancel", s.handle(s.cancelImport))
 		r.Post("/tenants/{id}/suspend", s.handle(s.suspendTenant))
 		r.Post("/tenants/{id}/resume", s.handle(s.resumeTenant))
 		r.Post("/tenants/{id}/deprovision", s.handle(s.deprovisionTenant))
+		r.Get("/tenants/{id}/rejects", s.handle(s.listRejects))
+		r.Post("/tenants/{id}/rejects/redrive", s.handle(s.redriveRejects))
+		r.Get("/tenants/{id}/rejects/{reject}", s.handle(s.showReject))
+		r.Get("/imports/{id}", s.handle(s.showImport))
+		r.Get("/imports/{id}/report.csv", s.handle(s.importReportCSV))
 		r.Get("/events", s.handle(s.listEvents))
 		r.Get("/events/{id}", s.handle(s.showEvent))
 		r.Post("/events/{id}/replay", s.handle(s.replayEvent))
