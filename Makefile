@@ -35,7 +35,8 @@ faults: compiler ## kills, outages and misbehaving vendors against whole systems
 		$$(grep -rl --include='*_test.go' '^func TestFault' ./cmd ./internal | xargs -n1 dirname | sort -u)
 
 .PHONY: soak
-soak: compiler ## the same at random until the time is over (MINUTES=30 SEED=7)
+soak: compiler ## imports of lists that shift, 200 seeds each; then the same as faults, at random until the time is over (MINUTES=30 SEED=7)
+	@SHIFT_SEEDS=$${SHIFT_SEEDS:-200} $(services) --fast -- go test -race -count=1 -timeout=0 -run '^Test(PageShift|ReconcileFindsWhatWasMissed)$$' ./internal/imports
 	@SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) exec $(services) --fast -- go test -race -tags=soak -count=1 -timeout=0 -v -run '^TestSoak$$' $(ARGS) ./internal/systemtest
 
 .PHONY: test-short
