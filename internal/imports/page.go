@@ -130,12 +130,8 @@ func (im *Importer) readPage(
 	if err != nil {
 		return tenantdb.PageCommit{}, err
 	}
-	commit := tenantdb.PageCommit{
-		Ref: opened.Ref, Fence: opened.Fence, HasNext: page.HasNext || silent(page, opened.Ref.PerPage),
-		NextCursor: page.NextCursor, SourceTotal: page.Total, TotalPages: page.TotalPages,
-	}
-	err = im.mapPage(ctx, db, w, page, &commit)
-	writeHint(w, &commit)
+	commit, err := im.mapPage(ctx, db, opened, page, w.Now)
+	writeHint(w, page.Records, &commit)
 	return commit, err
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/wosool/wosool/internal/salla"
-	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
@@ -19,11 +18,8 @@ import (
 func (im *Importer) Land(
 	ctx context.Context, db *tenantdb.DB, opened tenantdb.OpenedPage, page salla.Page, at time.Time,
 ) (tenantdb.PageResult, error) {
-	commit := tenantdb.PageCommit{
-		Ref: opened.Ref, Fence: opened.Fence, HasNext: page.HasNext,
-		NextCursor: page.NextCursor, SourceTotal: page.Total, TotalPages: page.TotalPages,
-	}
-	if err := im.mapRecords(ctx, db, opened.Ref.Resource, page.Records, at, &commit); err != nil {
+	commit, err := im.mapPage(ctx, db, opened, page, at)
+	if err != nil {
 		return tenantdb.PageResult{}, err
 	}
 	return db.CommitPage(ctx, commit)
@@ -31,9 +27,13 @@ func (im *Importer) Land(
 
 // mapPage turns what was read of a page into what is to be committed.
 func (im *Importer) mapPage(
-	ctx context.Context, db *tenantdb.DB, w store.PageWork, page salla.Page, commit *tenantdb.PageCommit,
-) error {
-	return im.mapRecords(ctx, db, w.Stream.Resource, page.Records, w.Now, commit)
+	ctx context.Context, db *tenantdb.DB, opened tenantdb.OpenedPage, page salla.Page, at time.Time,
+) (tenantdb.PageCommit, error) {
+	commit := tenantdb.PageCommit{
+		Ref: opened.Ref, Fence: opened.Fence, HasNext: page.HasNext || silent(page, opened.Ref.PerPage),
+		NextCursor: page.NextCursor, SourceTotal: page.Total, TotalPages: page.TotalPages,
+	}
+	return commit, im.mapRecords(ctx, db, opened.Ref.Resource, page.Records, at, &commit)
 }
 
 // mapRecords turns a list's documents into records and rejects. Records that the

@@ -1,6 +1,8 @@
 package imports
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,11 +26,11 @@ func inWindows(s store.Stream) bool {
 // writeHint notes on a page what decides of windows: on the first page of the whole
 // list its oldest day, on a window's page whether the window's last day belongs to
 // it. A record of that day's afternoon proves it, in whichever zone days begin.
-func writeHint(w store.PageWork, commit *tenantdb.PageCommit) {
+func writeHint(w store.PageWork, orders []json.RawMessage, commit *tenantdb.PageCommit) {
 	if !inWindows(w.Stream) || commit.NextCursor != "" {
 		return
 	}
-	oldest, newest := placed(commit.Batches)
+	oldest, newest := placed(orders)
 	switch _, to, windowed := strings.Cut(w.DateRange, ".."); {
 	case newest.IsZero():
 	case windowed && to != "" && newest.Format(time.DateOnly) >= to && newest.Hour() >= 12:
@@ -56,22 +58,19 @@ func (im *Importer) readHint(w store.PageWork, m *store.PageResult) {
 	}
 }
 
-// placed gives when the oldest and the newest order of a page were placed, in the
-// zone of the source's dates.
-func placed(batches []tenantdb.Batch) (oldest, newest time.Time) {
-	for _, b := range batches {
-		for _, r := range b.Records {
-			at, ok := r.Fields["placed_at"].(time.Time)
-			if !ok {
-				continue
-			}
-			at = at.In(riyadh)
-			if oldest.IsZero() || at.Before(oldest) {
-				oldest = at
-			}
-			if at.After(newest) {
-				newest = at
-			}
+// placed gives when the first and the last order of an ascending page were placed,
+// in the zone of the source's dates: zero where none of them says it.
+func placed(orders []json.RawMessage) (oldest, newest time.Time) {
+	for _, raw := range orders {
+		if at := parse(raw).time("date"); at != nil {
+			oldest = at.In(riyadh)
+			break
+		}
+	}
+	for _, raw := range slices.Backward(orders) {
+		if at := parse(raw).time("date"); at != nil {
+			newest = at.In(riyadh)
+			break
 		}
 	}
 	return oldest, newest
