@@ -71,7 +71,9 @@ func assemble(
 		DB: db, Vault: grants, Keys: keys, Budget: allowance, Pools: pools,
 		APIURL: cfg.SallaAPIURL, HTTP: clients.New("salla", cfg.CallDeadline), Circuits: circuits,
 	}
-	importer := &imports.Importer{DB: db, Access: polite{reach}, Open: reach.Open, Log: log}
+	importer := &imports.Importer{
+		DB: db, Access: polite{reach}, Open: reach.Open, Log: log, Landing: newLandings().take,
+	}
 	applier := &events.Applier{
 		DB: db, Keys: keys, Vault: grants, Log: log, Enqueue: ring, ClerkInstance: cfg.ClerkInstanceID,
 		Follows: imports.Follows,

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"runtime"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,4 +28,31 @@ func (p polite) Do(
 		worker.StepAside(ctx)
 	}
 	return err
+}
+
+// landings are the places of a process to land pages in: what they keep busy are the
+// processors, so more than there are only stand in each other's way, and in the way
+// of a merchant who is being set up.
+type landings chan struct{}
+
+// landingLook is between two looks at who goes first.
+const landingLook = 20 * time.Millisecond
+
+func newLandings() landings { return make(landings, runtime.GOMAXPROCS(0)) }
+
+// take waits for a place. It steps aside before it has one, never in it: whoever holds
+// a place would make the pages behind it wait, one after the other.
+func (l landings) take(ctx context.Context) (release func(), err error) {
+	for {
+		worker.StepAside(ctx)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		select {
+		case l <- struct{}{}:
+			return func() { <-l }, nil
+		case <-ctx.Done():
+		case <-time.After(landingLook):
+		}
+	}
 }

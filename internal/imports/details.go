@@ -14,7 +14,7 @@ import (
 )
 
 // together is how many orders of a page are read at the same time.
-const together = 3
+const together = 6
 
 // patience is how many attempts at a page an order may spoil before it is
 // rejected, so that one order never stops the others.

@@ -39,15 +39,19 @@ type Importer struct {
 	Open func(ctx context.Context, tenantID uuid.UUID) (*tenantdb.DB, error)
 	Log  *slog.Logger
 
+	// Landing is called before a page is landed and gives what is called after it: a
+	// place among the few that a process lands at a time. nil: any number.
+	Landing func(ctx context.Context) (release func(), err error)
+
 	PerPage int // records of a page; 0: as many as Salla gives
 	Ahead   int // pages of a numbered list that are read at once; 0: 3
-	Details int // orders of a page of details, two calls each; 0: 10
+	Details int // orders of a page of details, two calls each; 0: 20
 	Window  int // orders of a window of dates; 0: 1500
 }
 
 func (im *Importer) perPage() int { return or(im.PerPage, salla.MaxPerPage) }
 func (im *Importer) ahead() int   { return or(im.Ahead, 3) }
-func (im *Importer) details() int { return or(im.Details, 10) }
+func (im *Importer) details() int { return or(im.Details, 20) }
 func (im *Importer) window() int  { return or(im.Window, 1500) }
 
 func or(n, preset int) int {

@@ -15,13 +15,14 @@ import (
 	"github.com/wosool/wosool/internal/tasks"
 )
 
-// While a merchant is being set up, the imports of others give way: of all the
-// workers that are there for them one goes on.
+// While a merchant is being set up, the imports of others give way: none of them
+// begins, and all do afterwards.
 func TestFaultBulkStepsAsideForASetup(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	var mu sync.Mutex
-	var starts []time.Time
+	h.intervals.Unleased = 3 * yieldMost // each waits for half of yieldMost at least
+	imports := make([]store.Task, 11)
+	starts := make(chan time.Time, len(imports))
 	settingUp, ready := make(chan struct{}), make(chan struct{})
 	h.startWith(t, Handlers{
 		ProvisionTenant: Handler{Run: func(ctx context.Context, _ store.Lease) ([]store.Task, error) {
@@ -33,13 +34,7 @@ func TestFaultBulkStepsAsideForASetup(t *testing.T) {
 			return nil, ctx.Err()
 		}},
 		StartImport: Handler{Run: func(ctx context.Context, _ store.Lease) ([]store.Task, error) {
-			mu.Lock()
-			starts = append(starts, time.Now())
-			mu.Unlock()
-			select {
-			case <-ready:
-			case <-ctx.Done():
-			}
+			starts <- time.Now()
 			return nil, ctx.Err()
 		}},
 	}, 20)
@@ -47,9 +42,8 @@ func TestFaultBulkStepsAsideForASetup(t *testing.T) {
 	h.exec(t, `
 		INSERT INTO tenants (id, slug, name, status, task, state, due_at)
 		VALUES ($1, 'newcomer', 'Newcomer', 'provisioning', 'tenant:provision', 'runnable', now())`, newcomer)
-	imports := make([]store.Task, 11)
 	for i := range imports {
-		_, imports[i] = h.addImport(t)
+		imports[i] = h.addImport(t)
 	}
 	h.enqueue(t, store.Task{Kind: store.KindTenantProvision, ID: newcomer, Epoch: 1, Lane: tasks.LaneProvisioning})
 	<-settingUp
@@ -57,40 +51,30 @@ func TestFaultBulkStepsAsideForASetup(t *testing.T) {
 	for _, task := range imports {
 		h.enqueue(t, task)
 	}
-	dbtest.Eventually(t, 10*time.Second, "the workers have the imports in hand", func() bool {
-		lanes, err := h.queue.Lanes(t.Context())
-		at := slices.IndexFunc(lanes, func(l tasks.LaneStat) bool { return l.Lane == tasks.LaneImports })
-		return err == nil && lanes[at].Pending == 0
-	})
-	close(ready)
-	over := time.Now()
-	dbtest.Eventually(t, 10*time.Second, "all go on when the merchant is ready", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(starts) == len(imports)
-	})
 
-	// Whoever has waited long goes on whatever happens: on a machine that is very busy
-	// that may have come first.
-	end := begun.Add(h.intervals.Unleased / 6)
-	if over.Before(end) {
-		end = over
+	select {
+	case at := <-starts: // on a machine that is very busy one may have waited for long
+		if waited := at.Sub(begun); waited < yieldMost/2 {
+			t.Errorf("an import began %s after the setup of a merchant, which is not over", waited)
+		}
+	case <-time.After(2 * time.Second):
 	}
-	early := len(slices.DeleteFunc(slices.Clone(starts), func(at time.Time) bool { return at.After(end) }))
-	if early > 1 {
-		t.Errorf("%d imports began while a merchant was being set up, want one", early)
-	}
+	close(ready)
+	dbtest.Eventually(t, 20*time.Second, "all begin when the merchant is ready", func() bool {
+		return len(starts) >= len(imports)-1
+	})
 }
 
 // Merchants with equal work progress alike, whoever came first: from when all have
-// begun until the first is half done, the others are no more than a tenth behind.
+// begun until the first is half done, the others are behind by no more than a tenth of
+// what it has done.
 func TestEqualMerchantsProgressAlike(t *testing.T) {
 	t.Parallel()
-	const merchants, pages = 6, 300
+	const merchants, pages = 6, 400
 	h := newHarness(t)
 	var mu sync.Mutex
 	done, begun := map[uuid.UUID]int{}, map[uuid.UUID]int{}
-	var progress []int // of each, when the first is half done
+	var progress []int // of each from when all had begun, when the first has done half of a list
 	handlers := Handlers{
 		StartImport: Handler{Run: func(ctx context.Context, l store.Lease) ([]store.Task, error) {
 			return h.db.StartRun(ctx, l, []store.NewStream{{Resource: "orders", Pass: 1, PerPage: 5}})
@@ -107,7 +91,7 @@ func TestEqualMerchantsProgressAlike(t *testing.T) {
 			if len(done) == merchants && len(begun) == 0 {
 				maps.Copy(begun, done)
 			}
-			if done[*l.Tenant] == pages/2 && progress == nil {
+			if len(begun) > 0 && done[*l.Tenant]-begun[*l.Tenant] == pages/2 && progress == nil {
 				for tenant, n := range done {
 					progress = append(progress, n-begun[tenant])
 				}
@@ -117,8 +101,7 @@ func TestEqualMerchantsProgressAlike(t *testing.T) {
 		FinishImport: Handler{Run: func(context.Context, store.Lease) ([]store.Task, error) { return nil, nil }},
 	}
 	for range merchants {
-		_, task := h.addImport(t)
-		h.enqueue(t, task)
+		h.enqueue(t, h.addImport(t))
 	}
 	h.startWith(t, handlers, 10)
 	h.startWith(t, handlers, 10)
@@ -130,8 +113,8 @@ func TestEqualMerchantsProgressAlike(t *testing.T) {
 	})
 
 	slices.Sort(progress)
-	if most := slices.Max(progress); len(progress) < merchants || most-progress[0] > most/10 {
-		t.Errorf("when the first is half done, all have done %v pages: want none more than a tenth behind", progress)
+	if most := slices.Max(progress); len(progress) < merchants || most-progress[0] > pages/2/10 {
+		t.Errorf("when the first is half done, all have done %v pages: want none more than %d behind", progress, pages/2/10)
 	}
 	t.Logf("when the first was half done, all had done %v pages", progress)
 }
@@ -152,8 +135,8 @@ func (h *harness) startWith(t *testing.T, handlers Handlers, concurrency int) {
 	})
 }
 
-// addImport makes a ready tenant with a run to start.
-func (h *harness) addImport(t *testing.T) (tenant uuid.UUID, start store.Task) {
+// addImport makes a ready tenant with a run, and is the task to start it.
+func (h *harness) addImport(t *testing.T) store.Task {
 	t.Helper()
 	tenant, run := uuid.New(), uuid.New()
 	h.exec(t, `
@@ -161,5 +144,5 @@ func (h *harness) addImport(t *testing.T) (tenant uuid.UUID, start store.Task) {
 		VALUES ($1, $2, 'Shop', 'ready', true, 'done', NULL)`, tenant, "shop-"+tenant.String()[:8])
 	h.exec(t, `INSERT INTO connections (id, status, state, due_at) VALUES ($1, 'active', 'done', NULL)`, tenant)
 	h.exec(t, `INSERT INTO runs (id, tenant_id, kind, resources) VALUES ($1, $2, 'initial', '{orders}')`, run, tenant)
-	return tenant, store.Task{Kind: store.KindImportStart, ID: run, Epoch: 1, Lane: tasks.LaneImports}
+	return store.Task{Kind: store.KindImportStart, ID: run, Epoch: 1, Lane: tasks.LaneImports}
 }

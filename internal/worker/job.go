@@ -80,7 +80,7 @@ func newJobs(w *Worker) *jobs {
 		Worker:  w,
 		kinds:   w.Handlers.byKind(),
 		version: tasks.Version,
-		yield:   newYield(w, w.share(bulkFifths)),
+		yield:   newYield(w),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "wosool_task_duration_seconds",
 			Help:    "Attempts at tasks, by kind and outcome.",
@@ -169,15 +169,15 @@ func (j *jobs) ProcessTask(ctx context.Context, t *asynq.Task) error {
 
 // turn gives a task its turn: bulk work first steps aside for merchants that are
 // being set up. What it returns is the task's context, and over, which the caller calls
-// when the task is. ok is false where the
-// process was told to stop meanwhile.
+// when the task is. ok is false where the process was told to stop meanwhile.
 func (j *jobs) turn(ctx context.Context, ref store.Task) (inside context.Context, over func(), ok bool) {
 	lane, _ := asynq.GetQueueName(ctx)
 	if setsUp(lane, ref.Kind) {
 		return ctx, j.yield.setup(tasks.Ref(ref).TaskID()), true
 	}
 	if _, bulk := bulkLanes()[lane]; bulk {
-		return j.yield.enter(ctx)
+		inside, ok = j.yield.enter(ctx)
+		return inside, func() {}, ok
 	}
 	return ctx, func() {}, true
 }

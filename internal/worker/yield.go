@@ -21,8 +21,7 @@ import (
 // being set up. So bulk work steps aside meanwhile: before it takes its row, so that
 // it holds no lease and no connection and spends nothing, and between its steps
 // (StepAside). It is weighted, never strict: each piece of bulk work waits for a
-// bounded time, and some of a process's bulk workers never wait, so that no rush of
-// sign-ups stops the imports.
+// bounded time, so that no rush of sign-ups stops the imports.
 const (
 	// yieldMost is the longest that one piece of work waits, before and while it is
 	// done. It is some setups long: were it one, a fleet's bulk workers, who go on as
@@ -31,14 +30,12 @@ const (
 	// together.
 	yieldMost = 10 * time.Second
 	// yieldLook is between two looks at what the fleet has in hand.
-	yieldLook = 150 * time.Millisecond
+	yieldLook = 50 * time.Millisecond
 	// yieldStep is between two looks at what this process knows.
 	yieldStep = 20 * time.Millisecond
 	// yieldPatience is how long one merchant's setup is waited for. One that takes
 	// longer waits for a provider itself, and the processors are idle.
 	yieldPatience = 15 * time.Second
-	// yieldShare: one of so many bulk workers never waits.
-	yieldShare = 12
 )
 
 // setsUp tells whether a merchant waits for a task: the steps of the setup, and the
@@ -52,26 +49,23 @@ func setupKinds() []string { return []string{store.KindTenantProvision, store.Ki
 // yield makes bulk work step aside while merchants are being set up.
 type yield struct {
 	fleet  func(context.Context) ([]string, error) // ids of setup tasks in hand anywhere
-	free   int                                     // how many pieces of bulk work at once wait for nobody
 	most   time.Duration                           // the longest wait
 	linger time.Duration                           // from one task of a setup to the next
 	spent  prometheus.Counter
 
 	mu     sync.Mutex
-	bulk   int                  // pieces of bulk work being done here
 	here   map[string]time.Time // setup tasks in hand here, since when
 	there  map[string]time.Time // in hand in the fleet, since when they are known
 	looked time.Time            // when the fleet was last asked
 	last   time.Time            // when a setup was last known to go on
 }
 
-// newYield is the yield of a worker that does so many pieces of bulk work at once.
-func newYield(w *Worker, concurrency int) *yield {
+// newYield is a worker's yield.
+func newYield(w *Worker) *yield {
 	y := &yield{
 		fleet: func(ctx context.Context) ([]string, error) {
 			return w.Queue.InHand(ctx, tasks.LaneProvisioning, setupKinds()...)
 		},
-		free: max(1, concurrency/yieldShare),
 		// The sweeper misses the lease of a task that waits too long.
 		most: min(yieldMost, w.Intervals.Unleased/3),
 		// The next task of a setup is found at the next look at an empty lane.
@@ -102,7 +96,7 @@ func (y *yield) setup(id string) (end func()) {
 	}
 }
 
-// turn is the leave of one piece of bulk work to be done.
+// turn is one piece of bulk work that is being done.
 type turn struct {
 	*yield
 	mu   sync.Mutex
@@ -111,26 +105,21 @@ type turn struct {
 
 type turnKey struct{}
 
-// enter lets bulk work in, at once or after it has stepped aside: what it returns
-// carries its turn, which the caller gives back by leave when the work is over. ok is
-// false where the process drains or ctx is over: the work is not begun.
-func (y *yield) enter(ctx context.Context) (inside context.Context, leave func(), ok bool) {
+// enter lets bulk work in, at once or after it has stepped aside. What it returns is
+// for StepAside. ok is false where the process drains or ctx is over: the work is not
+// begun.
+func (y *yield) enter(ctx context.Context) (inside context.Context, ok bool) {
 	most := y.most/2 + rand.N(y.most/2+1) //nolint:gosec // spreads, hides nothing
-	if _, ok := y.wait(ctx, most); !ok {
-		return ctx, nil, false
+	waited, ok := y.wait(ctx, most)
+	if !ok {
+		return ctx, false
 	}
-	return context.WithValue(ctx, turnKey{}, &turn{yield: y, left: y.most}), y.leave, true
-}
-
-func (y *yield) leave() {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	y.bulk--
+	return context.WithValue(ctx, turnKey{}, &turn{yield: y, left: most - waited}), true
 }
 
 // StepAside lets a merchant's setup go first where ctx is that of imports or other
-// bulk work: it waits between two steps of that work, for a bounded time in all.
-// Others, and a process that drains, go on at once.
+// bulk work: it waits between two steps of that work, for what is left of its
+// bounded time. Others, and a process that drains, go on at once.
 func StepAside(ctx context.Context) {
 	t, ok := ctx.Value(turnKey{}).(*turn)
 	if !ok {
@@ -138,21 +127,15 @@ func StepAside(ctx context.Context) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.leave()
-	waited, ok := t.wait(ctx, t.left)
+	waited, _ := t.wait(ctx, t.left)
 	t.left -= waited
-	if !ok {
-		t.yield.mu.Lock()
-		t.bulk++
-		t.yield.mu.Unlock()
-	}
 }
 
-// wait counts the caller in as soon as it needs not wait any more, at the latest
-// after most. ok is false where the process drains or ctx is over.
+// wait returns as soon as no setup goes on, at the latest after most. ok is false where
+// the process drains or ctx is over.
 func (y *yield) wait(ctx context.Context, most time.Duration) (waited time.Duration, ok bool) {
 	begun := time.Now()
-	for !y.admit(ctx, time.Since(begun) >= most) {
+	for time.Since(begun) < most && y.setupGoesOn(ctx) {
 		select {
 		case <-ctx.Done():
 			return time.Since(begun), false
@@ -167,22 +150,15 @@ func (y *yield) wait(ctx context.Context, most time.Duration) (waited time.Durat
 	return waited, true
 }
 
-// admit counts the caller in if it needs not wait any more.
-func (y *yield) admit(ctx context.Context, waited bool) bool {
-	if !waited {
-		y.look(ctx)
-	}
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	if protect.Yield && !waited && y.bulk >= y.free && y.setupGoesOn(time.Now()) {
+// setupGoesOn tells whether a merchant's setup is in hand, or was a moment ago.
+func (y *yield) setupGoesOn(ctx context.Context) bool {
+	if !protect.Yield {
 		return false
 	}
-	y.bulk++
-	return true
-}
-
-// setupGoesOn tells whether a merchant's setup is in hand, or was a moment ago.
-func (y *yield) setupGoesOn(now time.Time) bool {
+	y.look(ctx)
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	now := time.Now()
 	if y.waitedFor(now) {
 		y.last = now
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -22,48 +23,53 @@ type yard struct {
 	fleets   func() ([]string, error)
 }
 
-func newYard(workers int) *yard {
+func newYard() *yard {
 	y := &yard{registry: prometheus.NewRegistry(), fleets: func() ([]string, error) { return nil, nil }}
 	y.yield = newYield(&Worker{
 		Metrics: y.registry, Intervals: config.Intervals{TaskCheck: 200 * time.Millisecond, Unleased: 30 * time.Second},
-	}, workers)
+	})
 	y.fleet = func(context.Context) ([]string, error) {
 		y.looks.Add(1)
-		return y.fleets()
+		y.mu.Lock()
+		fleets := y.fleets
+		y.mu.Unlock()
+		return fleets()
 	}
 	return y
 }
 
-// through is how long one piece of bulk work waited to be let in; it is over at once.
-func (y *yard) through(t *testing.T, ctx context.Context) time.Duration {
+// enters lets a piece of bulk work in and tells how long it waited for that.
+func (y *yard) enters(t *testing.T) (inside context.Context, waited time.Duration) {
 	t.Helper()
 	begun := time.Now()
-	_, leave, ok := y.enter(ctx)
+	inside, ok := y.enter(t.Context())
 	if !ok {
 		t.Fatal("it was turned away")
 	}
-	leave()
-	return time.Since(begun)
+	return inside, time.Since(begun)
 }
 
-// occupied takes what waits for nobody, so that what follows has to.
-func (y *yard) occupied(t *testing.T) {
+// waits is how long a piece of bulk work waits to be let in.
+func (y *yard) waits(t *testing.T) time.Duration {
 	t.Helper()
-	for range y.free {
-		if _, _, ok := y.enter(t.Context()); !ok {
-			t.Fatal("it was turned away")
-		}
-	}
+	_, waited := y.enters(t)
+	return waited
+}
+
+// rush has merchants sign up all the time, always somebody new.
+func (y *yard) rush() {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.fleets = func() ([]string, error) { return []string{"tenant:provision:" + time.Now().String() + ":1"}, nil }
 }
 
 func TestBulkWorkWaitsForNobodyWhereNoneIsSetUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(12)
+		y := newYard()
 		for range 40 {
-			begun := time.Now()
-			if _, _, ok := y.enter(t.Context()); !ok || time.Since(begun) != 0 {
-				t.Fatalf("let in: %v, after %s, want at once", ok, time.Since(begun))
+			if waited := y.waits(t); waited != 0 {
+				t.Fatalf("it waited %s, want that it is let in at once", waited)
 			}
 		}
 		if n := y.looks.Load(); n != 1 {
@@ -75,16 +81,12 @@ func TestBulkWorkWaitsForNobodyWhereNoneIsSetUp(t *testing.T) {
 func TestBulkWorkStepsAsideWhileAMerchantIsSetUpHere(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(12)
+		y := newYard()
 		end := y.setup("tenant:provision:a:1")
-		if waited := y.through(t, t.Context()); waited != 0 {
-			t.Errorf("the first piece waited %s, want one that waits for nobody", waited)
-		}
-		y.occupied(t)
 		begun := time.Now()
 		time.AfterFunc(500*time.Millisecond, end)
 
-		waited := y.through(t, t.Context())
+		waited := y.waits(t)
 
 		if most := 500*time.Millisecond + y.linger + yieldStep; waited < 500*time.Millisecond || waited > most {
 			t.Errorf("it waited %s, want until the setup is over and its next task would be there: %s at most", waited, most)
@@ -105,7 +107,7 @@ func TestBulkWorkStepsAsideWhileAMerchantIsSetUpHere(t *testing.T) {
 func TestBulkWorkStepsAsideForTheWholeFleet(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(12)
+		y := newYard()
 		var over atomic.Bool
 		y.fleets = func() ([]string, error) {
 			if over.Load() {
@@ -113,10 +115,9 @@ func TestBulkWorkStepsAsideForTheWholeFleet(t *testing.T) {
 			}
 			return []string{"tenant:provision:elsewhere:1"}, nil
 		}
-		y.occupied(t)
 		time.AfterFunc(500*time.Millisecond, func() { over.Store(true) })
 
-		waited := y.through(t, t.Context())
+		waited := y.waits(t)
 
 		if most := 500*time.Millisecond + yieldLook + y.linger + 2*yieldStep; waited < 500*time.Millisecond || waited > most {
 			t.Errorf("it waited %s, want from 500ms to %s", waited, most)
@@ -128,66 +129,58 @@ func TestBulkWorkStepsAsideForTheWholeFleet(t *testing.T) {
 func TestBulkWorkWaitsForTheNextTaskOfASetup(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(12)
-		y.occupied(t)
+		y := newYard()
 		end := y.setup("event:apply:a:1")
 		time.AfterFunc(100*time.Millisecond, end)
 		time.AfterFunc(300*time.Millisecond, func() {
 			time.AfterFunc(500*time.Millisecond, y.setup("tenant:provision:a:1"))
 		})
 
-		if waited := y.through(t, t.Context()); waited < 800*time.Millisecond {
+		if waited := y.waits(t); waited < 800*time.Millisecond {
 			t.Errorf("it waited %s, want until the second task is over", waited)
 		}
 	})
 }
 
-// However many merchants sign up, each piece of bulk work goes on after a while,
-// and some of it at once.
+// However many merchants sign up, each piece of bulk work goes on after a while.
 func TestSignUpsNeverStopBulkWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const workers, pages, page = 12, 400, 100 * time.Millisecond
-		y := newYard(workers)
-		y.fleets = func() ([]string, error) { // always somebody new
-			return []string{"tenant:provision:" + time.Now().String() + ":1"}, nil
-		}
-		var done atomic.Int32
-		begun, longest := time.Now(), time.Duration(0)
-		turns := make(chan struct{}, pages)
-		for range pages {
-			turns <- struct{}{}
-		}
-		close(turns)
-		over := make(chan time.Duration, workers)
+		const workers, pages, page = 12, 60, 100 * time.Millisecond
+		y := newYard()
+		y.rush()
+		var left, done atomic.Int64
+		left.Store(pages)
+		waits := make(chan time.Duration, pages)
+		var group sync.WaitGroup
+		begun := time.Now()
 		for range workers {
-			go func() {
-				var longest time.Duration
-				for range turns {
+			group.Go(func() {
+				for left.Add(-1) >= 0 {
 					asked := time.Now()
-					_, leave, ok := y.enter(t.Context())
+					inside, ok := y.enter(t.Context())
 					if !ok {
-						break
+						return
 					}
-					longest = max(longest, time.Since(asked))
+					StepAside(inside) // between the answer and the landing
+					waits <- time.Since(asked)
 					time.Sleep(page)
-					leave()
 					done.Add(1)
 				}
-				over <- longest
-			}()
+			})
 		}
-		for range workers {
-			longest = max(longest, <-over)
-		}
+		group.Wait()
 		took := time.Since(begun)
 
-		if longest > yieldMost+yieldStep {
-			t.Errorf("the longest wait was %s, want %s at most", longest, yieldMost)
+		close(waits)
+		for waited := range waits {
+			if waited < yieldMost/2 || waited > yieldMost+2*yieldStep {
+				t.Errorf("a page waited %s, want from %s to %s", waited, yieldMost/2, yieldMost)
+			}
 		}
-		// One worker's worth of pages is done as ever, and some more.
-		if slowest := pages*(page+yieldStep) + yieldMost; done.Load() != pages || took > slowest {
-			t.Errorf("%d of %d pages took %s, want all within %s", done.Load(), pages, took, slowest)
+		least, most := (yieldMost/2+page)*pages/workers, (yieldMost+2*yieldStep+page)*(pages/workers+1)
+		if done.Load() != pages || took < least || took > most {
+			t.Errorf("%d of %d pages took %s, want all, from %s to %s", done.Load(), pages, took, least, most)
 		}
 	})
 }
@@ -196,16 +189,15 @@ func TestSignUpsNeverStopBulkWork(t *testing.T) {
 func TestBulkWorkDoesNotWaitForASlowProvider(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(12)
+		y := newYard()
 		y.fleets = func() ([]string, error) { return []string{"tenant:provision:slow:1"}, nil }
 		defer y.setup("tenant:provision:slow:1")()
-		y.occupied(t)
-		if waited := y.through(t, t.Context()); waited < yieldMost/2 || waited > yieldMost+yieldStep {
+		if waited := y.waits(t); waited < yieldMost/2 || waited > yieldMost+yieldStep {
 			t.Errorf("it waited %s for a setup that has just begun, want from %s to %s", waited, yieldMost/2, yieldMost)
 		}
 		time.Sleep(yieldPatience)
 
-		if waited := y.through(t, t.Context()); waited > y.linger {
+		if waited := y.waits(t); waited > y.linger {
 			t.Errorf("it waited %s for a setup that has taken %s", waited, yieldPatience)
 		}
 	})
@@ -214,9 +206,8 @@ func TestBulkWorkDoesNotWaitForASlowProvider(t *testing.T) {
 func TestBulkWorkDoesNotWaitForAnUnreadableRedis(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(12)
+		y := newYard()
 		y.fleets = func() ([]string, error) { return []string{"tenant:provision:elsewhere:1"}, nil }
-		y.occupied(t)
 		time.AfterFunc(300*time.Millisecond, func() {
 			y.mu.Lock()
 			defer y.mu.Unlock()
@@ -226,7 +217,7 @@ func TestBulkWorkDoesNotWaitForAnUnreadableRedis(t *testing.T) {
 			}
 		})
 
-		if waited, most := y.through(t, t.Context()), 300*time.Millisecond+2*yieldLook+y.linger+2*yieldStep; waited > most {
+		if waited, most := y.waits(t), 300*time.Millisecond+2*yieldLook+y.linger+2*yieldStep; waited > most {
 			t.Errorf("it waited %s, want %s at most", waited, most)
 		}
 	})
@@ -235,14 +226,13 @@ func TestBulkWorkDoesNotWaitForAnUnreadableRedis(t *testing.T) {
 func TestDrainEndsTheWaitAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(12)
+		y := newYard()
 		defer y.setup("tenant:provision:a:1")()
-		y.occupied(t)
 		drain := make(chan struct{})
 		time.AfterFunc(300*time.Millisecond, func() { close(drain) })
 		begun := time.Now()
 
-		_, _, ok := y.enter(fault.WithDrain(t.Context(), drain))
+		_, ok := y.enter(fault.WithDrain(t.Context(), drain))
 
 		if waited := time.Since(begun); ok || waited > 300*time.Millisecond+2*yieldStep {
 			t.Errorf("let in: %v after %s, want turned away at once when the process drains", ok, waited)
@@ -250,31 +240,26 @@ func TestDrainEndsTheWaitAtOnce(t *testing.T) {
 	})
 }
 
-// What is in hand when a merchant comes steps aside too, between its steps, and one
-// piece of it goes on.
+// What is in hand when a merchant comes steps aside too, between its steps: none of
+// it goes on until the merchant is ready.
 func TestBulkWorkInHandStepsAside(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(12)
+		y := newYard()
 		var before, after atomic.Int32
 		for range 12 {
-			inside, leave, ok := y.enter(t.Context())
-			if !ok {
-				t.Fatal("it was turned away")
-			}
+			inside, _ := y.enters(t)
 			go func() {
-				defer leave()
 				time.Sleep(100 * time.Millisecond) // the call
 				before.Add(1)
 				StepAside(inside)
 				after.Add(1)
-				time.Sleep(time.Second) // the landing
 			}()
 		}
 		end := y.setup("tenant:provision:a:1")
-		time.Sleep(600 * time.Millisecond)
-		if before.Load() != 12 || after.Load() != 1 {
-			t.Errorf("%d of %d went on while a merchant was being set up, want one", after.Load(), before.Load())
+		time.Sleep(yieldMost / 2)
+		if before.Load() != 12 || after.Load() != 0 {
+			t.Errorf("%d of %d went on while a merchant was being set up, want none", after.Load(), before.Load())
 		}
 
 		end()
@@ -282,41 +267,62 @@ func TestBulkWorkInHandStepsAside(t *testing.T) {
 		if after.Load() != 12 {
 			t.Errorf("%d of 12 went on when the merchant was ready", after.Load())
 		}
-		time.Sleep(2 * time.Second)
-		y.mu.Lock()
-		defer y.mu.Unlock()
-		if y.bulk != 0 {
-			t.Errorf("%d pieces of work are counted when all are over", y.bulk)
+	})
+}
+
+// Work in hand goes on though merchants keep coming, and not all of it together.
+func TestBulkWorkInHandGoesOnWhenItHasWaitedLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		y := newYard()
+		var after atomic.Int32
+		for range 40 {
+			inside, _ := y.enters(t)
+			go func() {
+				time.Sleep(100 * time.Millisecond)
+				StepAside(inside)
+				after.Add(1)
+			}()
+		}
+		y.rush()
+
+		time.Sleep(yieldMost * 3 / 4)
+		if n := after.Load(); n == 0 || n == 40 {
+			t.Errorf("%d of 40 went on after %s, want some", n, yieldMost*3/4)
+		}
+		time.Sleep(yieldMost/4 + 100*time.Millisecond + 2*yieldStep)
+		if n := after.Load(); n != 40 {
+			t.Errorf("%d of 40 went on after %s, want all", n, yieldMost)
 		}
 	})
 }
 
-// Work of many steps waits no longer in all than work of one.
+// Work of many steps waits no longer in all than work of one, nor does work that
+// has waited before it began.
 func TestStepsWaitOnceInAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(12)
-		y.fleets = func() ([]string, error) { // always somebody new
-			return []string{"tenant:provision:" + time.Now().String() + ":1"}, nil
+		y := newYard()
+		steps := func(inside context.Context) time.Duration {
+			begun := time.Now()
+			for range 60 {
+				StepAside(inside)
+			}
+			return time.Since(begun)
 		}
-		y.occupied(t)
-		inside, leave, ok := y.enter(t.Context())
-		if !ok {
-			t.Fatal("it was turned away")
-		}
-		defer leave()
-		begun := time.Now()
+		early, _ := y.enters(t)
+		time.Sleep(time.Second) // what was seen of nobody is forgotten
+		y.rush()
+		late, before := y.enters(t)
 
-		for range 60 {
-			StepAside(inside)
+		if waited := steps(early); waited < yieldMost/2 || waited > yieldMost+yieldStep {
+			t.Errorf("sixty steps waited %s, want from %s to %s", waited, yieldMost/2, yieldMost)
 		}
-
-		if waited := time.Since(begun); waited < yieldMost || waited > yieldMost+2*yieldStep {
-			t.Errorf("sixty steps waited %s, want %s", waited, yieldMost)
+		if waited := before + steps(late); waited > yieldMost+2*yieldStep {
+			t.Errorf("it waited %s before and while it was done, want %s at most", waited, yieldMost)
 		}
-		StepAside(t.Context()) // outside of bulk work nothing waits
-		if again := time.Since(begun); again > yieldMost+2*yieldStep {
-			t.Errorf("other work waited too: %s", again-yieldMost)
+		if waited := steps(t.Context()); waited != 0 {
+			t.Errorf("what is no bulk work waited %s", waited)
 		}
 	})
 }
