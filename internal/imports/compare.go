@@ -3,9 +3,8 @@ package imports
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/wosool/wosool/internal/budget"
 	"github.com/wosool/wosool/internal/salla"
@@ -18,16 +17,26 @@ type comparison struct {
 	total  *int64 // at the source, now; nil where it does not tell
 	stored int64  // here: what is live, but for what the list did not show
 	reject int64
-	unseen int
-	equal  bool
-	proof  proof
-	with   tenantdb.Meanwhile
+	live   int
+	unseen int // were here when a pass began that did not show them
+	// perhaps as many more, by the zone in which the source takes days
+	perhaps int
+	unread  int // of them, that are not read one by one
+	equal   bool
+	proof   proof
+	with    tenantdb.Meanwhile
 	// windows could not be proved: they are read again, and nothing else.
 	windows []store.Window
 	// lacking says of which windows fewer are here than Salla counts.
 	lacking []string
 	reason  string // why a list that tells no total is not known to be whole
+	// steady: no pass could be proved, but the last of several brought nothing that was
+	// not known, and showed all that was.
+	steady bool
 }
+
+// complete tells whether all that the source counts is here.
+func (c comparison) complete() bool { return c.equal && (c.proof == proved || c.steady) }
 
 // proof says whether a pass is known to have shown every record that was there.
 type proof int
@@ -43,28 +52,31 @@ const (
 // be read; or, where records that were stored before are among the rejected ones
 // and so count on both sides, what the run has counted.
 func (f *finishing) compare(ctx context.Context, s store.Stream) (comparison, error) {
-	total, err := f.total(ctx, s.Resource, store.DateRange{From: s.FromDate, To: s.ToDate})
-	if err != nil || total == nil {
-		return f.withoutTotal(s), err
+	total, err := f.totalOf(ctx, s)
+	if err != nil {
+		return comparison{}, err
 	}
-	c := comparison{total: total}
 	base := f.base(s.Resource)
-	if c.with, err = f.db.Meanwhile(ctx, s.Resource, f.run.ID, askedAt(base)); err != nil {
-		return c, err
-	}
 	counts, err := f.db.Counts(ctx, s.Resource, f.run.ID)
+	if err != nil {
+		return comparison{}, err
+	}
+	c := comparison{total: total, live: counts.Live}
+	dropped, err := f.countUnseen(ctx, base, &c)
 	if err != nil {
 		return c, err
 	}
-	if whole(base) {
-		if c.unseen, err = f.unseen(ctx, s.Resource); err != nil {
-			return c, err
-		}
+	if total == nil {
+		f.withoutTotal(s, &c)
+		return c, nil
+	}
+	if c.with, err = f.db.Meanwhile(ctx, s.Resource, f.run.ID, askedAt(base), riyadhDay(base.FromDate)); err != nil {
+		return c, err
 	}
 	c.stored, c.reject = int64(counts.Live-c.unseen), int64(counts.Rejected)
 	switch counted := f.counted(s.Resource).all(); {
-	case base.FromDate != "" || base.ToDate != "":
-		c.stored = int64(c.with.Seen + c.with.New)
+	case base.FromDate != "":
+		c.stored = int64(c.with.Seen + c.with.New - dropped)
 		c.equal = *total == c.stored+c.reject+base.Deleted
 	case base.UntilKnown:
 		open, err := f.db.OpenRejects(ctx, s.Resource)
@@ -76,19 +88,40 @@ func (f *finishing) compare(ctx context.Context, s store.Stream) (comparison, er
 	default:
 		c.equal = *total == c.stored+c.reject+base.Deleted || c.reject > 0 && *total == counted+base.Deleted
 	}
-	c.proof, err = f.prove(ctx, base, &c)
+	if f.lastJudgement() && whole(base) && s.TotalAfter != nil && *total == *s.TotalAfter {
+		// As many as before what no list showed was read: some of it exists all the same.
+		c.equal = c.equal || *total == c.stored-int64(c.with.Unlisted)+c.reject+base.Deleted
+	}
+	if f.lastJudgement() && s.Status == "complete" {
+		return c, nil // it was proved before what no list showed was read
+	}
+	if c.proof, err = f.prove(ctx, base, &c); err != nil || !c.equal || c.proof == proved || s.Pass == 1 || c.unseen > 0 {
+		return c, err
+	}
+	with, err := f.db.Meanwhile(ctx, s.Resource, f.run.ID, s.StartedAt, time.Time{})
+	c.steady = with.Brought == 0
 	return c, err
+}
+
+// fresh is how old a total may be that a list of one page announced.
+const fresh = time.Minute
+
+// totalOf gives how long a pass's list is at the source: as its only page has just
+// announced it, else asked for.
+func (f *finishing) totalOf(ctx context.Context, s store.Stream) (*int64, error) {
+	if s.Pages == 1 && !s.Again && s.TotalBefore != nil && f.run.Checks == 0 && time.Since(askedAt(s)) < fresh {
+		return s.TotalBefore, nil
+	}
+	return f.total(ctx, s.Resource, store.DateRange{From: s.FromDate, To: s.ToDate})
 }
 
 // withoutTotal judges a list that tells no total: it is read again until a pass
 // finds nothing new. One that came on a single page has not shifted.
-func (f *finishing) withoutTotal(s store.Stream) comparison {
+func (f *finishing) withoutTotal(s store.Stream, c *comparison) {
 	found := s.Imported + s.Unchanged + s.Rejected
-	return comparison{
-		equal: s.Pages <= 1 || s.Pass > 1 && found == 0,
-		reason: fmt.Sprintf("%s: Salla tells no total, and pass %d still found %d records that none before had shown",
-			s.Resource, s.Pass, found),
-	}
+	c.equal = s.Pages <= 1 || s.Pass > 1 && found == 0
+	c.reason = fmt.Sprintf("%s: Salla tells no total, and pass %d still found %d records that none before had shown",
+		s.Resource, s.Pass, found)
 }
 
 // prove tells whether a pass showed all that was there. A list on one page cannot
@@ -142,7 +175,7 @@ func (f *finishing) proveWindows(ctx context.Context, base store.Stream, c *comp
 			if err != nil {
 				return shifted, err
 			}
-			with, err := f.db.Meanwhile(ctx, base.Resource, f.run.ID, *w.AskedAt)
+			with, err := f.db.Meanwhile(ctx, base.Resource, f.run.ID, *w.AskedAt, time.Time{})
 			if err != nil {
 				return shifted, err
 			}
@@ -267,41 +300,52 @@ func askedAt(s store.Stream) time.Time {
 	return s.StartedAt
 }
 
-// unseen counts the records that were there before a pass and that it did not show.
-func (f *finishing) unseen(ctx context.Context, resource string) (int, error) {
-	n := 0
-	err := f.eachUnseen(ctx, resource, 5000, func(keys []string) error {
-		n += len(keys)
-		return nil
+// countUnseen counts the records that were there before a pass and that it did not
+// show, and those of them that the run had shown before.
+func (f *finishing) countUnseen(ctx context.Context, base store.Stream, c *comparison) (dropped int, err error) {
+	if base.UntilKnown {
+		return 0, nil
+	}
+	err = f.eachUnseen(ctx, base.Resource, func(keys []string, certain bool) error {
+		if !certain {
+			c.perhaps += len(keys)
+			return nil
+		}
+		c.unseen += len(keys)
+		if base.FromDate == "" {
+			return nil
+		}
+		n, err := f.db.ShownBy(ctx, f.run.ID, keys)
+		dropped += n
+		return err
 	})
-	return n, err
+	return dropped, err
 }
 
-// eachUnseen gives, in batches, the records that the passes over a whole list did
-// not show. What an earlier pass of the run has shown a later one must show again:
-// so there the instant of the last read tells, and not the run.
-func (f *finishing) eachUnseen(ctx context.Context, resource string, batch int, do func(keys []string) error) error {
+// eachUnseen gives, in batches, the records that the passes over a list did not show.
+// What an earlier pass of the run has shown a later one must show again: so there the
+// instant of the last read tells, and not the run. It is not certain of those of which
+// the source's zone decides whether they belong to the list's dates.
+func (f *finishing) eachUnseen(ctx context.Context, resource string, do func(keys []string, certain bool) error) error {
 	base := f.base(resource)
-	run, since := f.run.ID, f.run.StartedAt
-	if base.Pass > 1 {
-		run, since = uuid.Nil, &base.StartedAt
-	}
-	if since == nil {
+	if f.run.StartedAt == nil {
 		return nil
 	}
-	if err := batches(batch, do, func(after string) ([]string, error) {
-		return f.db.Unseen(ctx, resource, run, *since, after, batch)
-	}); err != nil || base.WindowAim == 0 {
+	since, show := *f.run.StartedAt, f.db.Unseen
+	if base.Pass > 1 {
+		since, show = base.StartedAt, f.db.UnseenAgain
+	}
+	var err error
+	if base.FromDate != "" {
+		err = f.unseenPlaced(ctx, tenantdb.Between{From: riyadhDay(base.FromDate)}, tenantdb.Between{To: since}, do)
+	} else {
+		err = f.batches(ctx, resource, since, func(keys []string) error { return do(keys, true) },
+			func(after string) ([]string, error) { return show(ctx, resource, f.run.ID, since, after, batch) })
+	}
+	if err != nil || base.WindowAim == 0 {
 		return err
 	}
-	return f.unseenInWindows(ctx, base, *since, batch, do)
-}
-
-// unseenInWindows gives what the whole pass had shown and a later reading of a
-// window did not.
-func (f *finishing) unseenInWindows(
-	ctx context.Context, base store.Stream, since time.Time, batch int, do func(keys []string) error,
-) error {
+	// What the whole pass had shown and a later reading of a window did not.
 	all, err := f.windows(ctx, base.Resource)
 	if err != nil {
 		return err
@@ -311,14 +355,65 @@ func (f *finishing) unseenInWindows(
 		if !w.from.After(base.StartedAt) {
 			continue
 		}
-		err := batches(batch, do, func(after string) ([]string, error) {
-			return f.db.UnseenPlaced(ctx, stretches[i], tenantdb.Between{From: since, To: w.from}, after, batch)
-		})
+		if err := f.unseenPlaced(ctx, stretches[i], tenantdb.Between{From: since, To: w.from}, do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unseenPlaced gives the orders that were placed in one stretch of time and last read
+// in another. The source may take days in UTC, so that the first three hours of a
+// stretch are the end of the one before.
+func (f *finishing) unseenPlaced(
+	ctx context.Context, placed, read tenantdb.Between, do func(keys []string, certain bool) error,
+) error {
+	inside := placed.From.Add(3 * time.Hour)
+	for _, part := range []struct {
+		tenantdb.Between
+
+		certain bool
+	}{{tenantdb.Between{From: placed.From, To: inside}, false}, {tenantdb.Between{From: inside, To: placed.To}, true}} {
+		err := f.batches(ctx, tenantdb.Orders, read.To, func(keys []string) error { return do(keys, part.certain) },
+			func(after string) ([]string, error) {
+				return f.db.UnseenPlaced(ctx, f.run.ID, part.Between, read, after, batch)
+			})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// batch is how many records are looked at in one statement.
+const batch = 2000
+
+// batches gives what next lists after a key until there is no more, but for what was
+// read by itself since: of that it is known whether it exists.
+func (f *finishing) batches(
+	ctx context.Context, resource string, since time.Time, do func(keys []string) error, next func(after string) ([]string, error),
+) error {
+	for after := ""; ; {
+		keys, err := next(after)
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		n := len(keys)
+		after = keys[n-1]
+		known, err := f.DB.ReadSince(ctx, f.run.TenantID, resource, keys, since)
+		if err != nil {
+			return err
+		}
+		keys = slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(known, key) })
+		if len(keys) > 0 {
+			if err := do(keys); err != nil {
+				return err
+			}
+		}
+		if n < batch {
+			return nil
+		}
+	}
 }
 
 // stretchesOf gives the time that each window covers up to the next one.
@@ -331,20 +426,6 @@ func stretchesOf(windows []reading) []tenantdb.Between {
 		}
 	}
 	return all
-}
-
-// batches gives what next lists after a key until there is no more.
-func batches(size int, do func(keys []string) error, next func(after string) ([]string, error)) error {
-	for after := ""; ; {
-		keys, err := next(after)
-		if err != nil || len(keys) == 0 {
-			return err
-		}
-		if err := do(keys); err != nil || len(keys) < size {
-			return err
-		}
-		after = keys[len(keys)-1]
-	}
 }
 
 // riyadhDay gives the first instant of a day; zero for none.

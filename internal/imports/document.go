@@ -17,11 +17,10 @@ type document map[string]json.RawMessage
 
 // parse reads an object; nil where raw is none.
 func parse(raw json.RawMessage) document {
-	var d document
-	if len(raw) == 0 || json.Unmarshal(raw, &d) != nil {
+	if !json.Valid(raw) {
 		return nil
 	}
-	return d
+	return split(raw)
 }
 
 // has tells whether the key is there, be it null.
@@ -37,7 +36,7 @@ func (d document) said(key string) bool {
 }
 
 // object gives a nested object; nil for [], null and whatever else is none.
-func (d document) object(key string) document { return parse(d[key]) }
+func (d document) object(key string) document { return split(d[key]) }
 
 // text gives a string, or a number as text; "" for anything else, and for the
 // word null, which Salla writes for nothing at times.

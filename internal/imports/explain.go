@@ -11,11 +11,20 @@ import (
 // told says what a list that came out equal would else leave in doubt: what came
 // and went while it was read. It is "" where nothing did.
 func (f *finishing) told(resource string, c comparison) string {
-	meanwhile := c.meanwhile()
-	if c.total == nil || meanwhile == "" {
+	var doubts []string
+	if c.proof != proved {
+		doubts = append(doubts, "the list changed whenever it was read, but in the end brought nothing that was not known")
+	}
+	if meanwhile := c.meanwhile(); meanwhile != "" {
+		doubts = append(doubts, meanwhile)
+	}
+	if c.unread > 0 {
+		doubts = append(doubts, fmt.Sprintf("%d more that its list did not show are looked for by the next import", c.unread))
+	}
+	if c.total == nil || len(doubts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: Salla counts %d, and all of them are here: %s", f.named(resource), *c.total, meanwhile)
+	return fmt.Sprintf("%s: Salla counts %d, and all of them are here: %s", f.named(resource), *c.total, strings.Join(doubts, "; "))
 }
 
 // missing says, for an operator, what a list lacks: which dates of it, how many
@@ -31,6 +40,9 @@ func (f *finishing) missing(resource string, c comparison) string {
 	}
 	if meanwhile := c.meanwhile(); meanwhile != "" {
 		fmt.Fprintf(&b, " (%s)", meanwhile)
+	}
+	if c.unread > 0 {
+		fmt.Fprintf(&b, "; %d that its list did not show are too many to look for one by one", c.unread)
 	}
 	switch lacking := *c.total - c.stored - c.reject - f.base(resource).Deleted; {
 	case lacking > 0:

@@ -18,6 +18,10 @@ const (
 
 	shortList   = 5 // pages of a list that is cheap to read again,
 	shortPasses = 6 // and the passes over it
+
+	mostUnseen   = 2000                              // records of a run that are read one by one because no list showed them
+	unseenChecks = 24                                // and how often it is looked whether they have been: for about ten minutes
+	lastChecks   = store.UnseenWanted + unseenChecks // from which on events are waited for
 )
 
 // Finish runs whenever all streams of a run have ended. It compares the lists with
@@ -61,23 +65,27 @@ func (im *Importer) finish(ctx context.Context, l store.Lease, run store.Run, t 
 	}
 	f := &finishing{Importer: im, run: run, merchant: *t.Merchant, db: db, streams: all}
 	if run.ListsDoneAt == nil {
+		if err := f.awaitUnseen(ctx, l); err != nil {
+			return nil, err
+		}
 		if err := f.compareLists(ctx, l); err != nil {
 			return nil, err
 		}
 		if len(f.again) > 0 {
 			return im.DB.ContinueRun(ctx, l, f.ends, f.again, false)
 		}
-		reads, err := f.wantUnseen(ctx)
+		wants, err := f.wantUnseen(ctx)
 		if err != nil {
 			return nil, err
 		}
+		if len(wants) > 0 {
+			return im.DB.AwaitUnseen(ctx, l, f.ends, wants)
+		}
 		if f.wantsDetails() {
 			next := []store.NewStream{{Resource: tenantdb.OrderDetails, Pass: 1, PerPage: im.details()}}
-			more, err := im.DB.ContinueRun(ctx, l, f.ends, next, !f.failed(lists()...))
-			return append(reads, more...), err
+			return im.DB.ContinueRun(ctx, l, f.ends, next, !f.failed(lists()...))
 		}
-		more, err := f.close(ctx, l)
-		return append(reads, more...), err
+		return f.close(ctx, l)
 	}
 	if f.wantsDetails() {
 		next := []store.NewStream{{Resource: tenantdb.OrderDetails, Pass: 1, PerPage: im.details()}}
@@ -98,7 +106,11 @@ type finishing struct {
 	ends     []store.StreamEnd
 	again    []store.NewStream
 	readings map[string][]reading // by resource, see windows
+	wanted   map[string]int       // by resource: how many are read one by one
 }
+
+// lastJudgement tells that what no list showed has been read: no list is read again.
+func (f *finishing) lastJudgement() bool { return f.run.Checks >= store.UnseenWanted }
 
 // last gives the newest pass over a resource.
 func (f *finishing) last(resource string) (store.Stream, bool) {
@@ -126,9 +138,27 @@ func (f *finishing) wantsDetails() bool {
 	return slices.Contains(f.run.Resources, tenantdb.OrderDetails) && !opened && !f.failed(tenantdb.Orders)
 }
 
+// awaitUnseen waits, for some minutes at most, until the records have been read that
+// no list showed: the end of a list is not written before.
+func (f *finishing) awaitUnseen(ctx context.Context, l store.Lease) error {
+	looked := f.run.Checks - store.UnseenWanted
+	if looked < 0 || looked >= unseenChecks {
+		return nil
+	}
+	open, err := f.DB.UnseenOpen(ctx, f.run)
+	if err != nil || !open {
+		return err
+	}
+	if err := f.DB.NoteCheck(ctx, l, 0); err != nil {
+		return err
+	}
+	return fault.WaitUntil(time.Now().Add(min(recheck<<min(looked, 4), 30*time.Second)), "records that no list showed to be read")
+}
+
 // compareLists compares every list. Where one differs, or more came than is known
 // of, it waits a moment, for what events may still bring, before the list, or the
-// windows of it that could not be proved, are read again.
+// windows of it that could not be proved, are read again. When the records have been
+// read that no list showed, all are compared once more, and none is read again.
 func (f *finishing) compareLists(ctx context.Context, l store.Lease) error {
 	var differ []string
 	for _, resource := range lists() {
@@ -142,19 +172,30 @@ func (f *finishing) compareLists(ctx context.Context, l store.Lease) error {
 		}
 		end := store.StreamEnd{ID: s.ID, TotalAfter: c.total, Status: "complete"}
 		next := f.nextPass(s, c)
-		switch {
-		case c.equal && c.proof == proved:
-			end.Reason = f.told(resource, c)
-		case c.total != nil && c.proof != shifted && f.run.Checks < checks-1:
-			differ = append(differ, resource)
-		case s.Pass < f.most(s, next, c):
-			if c.proof == proved && f.base(resource).WindowAim > 0 {
-				if err := f.onlyChanged(ctx, &next); err != nil {
-					return err
-				}
+		again := !f.lastJudgement() && s.Pass < f.most(s, next, c)
+		if again && c.proof == proved && f.base(resource).WindowAim > 0 && !c.complete() && f.run.Checks >= checks-1 {
+			// All windows are proved: where none counts otherwise by now, to read the list
+			// again would tell nothing new.
+			if err := f.onlyChanged(ctx, &next); err != nil {
+				return err
 			}
+			again = len(next.Windows) > 0
+		}
+		switch {
+		case c.complete():
+			f.allot(resource, &c)
+			if end.Reason = f.told(resource, c); f.lastJudgement() && s.Status == "complete" && s.Reason != nil {
+				end.Reason = *s.Reason
+			}
+		case f.lastJudgement() && s.Status == "complete" && c.total != nil && f.run.Checks < lastChecks+checks-1:
+			differ = append(differ, resource)
+		case !f.lastJudgement() && c.total != nil && c.proof != shifted && f.run.Checks < checks-1:
+			differ = append(differ, resource)
+		case again:
+			end.Status, end.Reason = "incomplete", fmt.Sprintf("%s: read again as pass %d", resource, next.Pass)
 			f.again = append(f.again, next)
 		default:
+			f.allot(resource, &c)
 			if c.lacking, err = f.lacking(ctx, resource); err != nil {
 				return err
 			}
@@ -165,7 +206,11 @@ func (f *finishing) compareLists(ctx context.Context, l store.Lease) error {
 	if len(differ) == 0 {
 		return nil
 	}
-	if err := f.DB.NoteCheck(ctx, l); err != nil {
+	least := 0
+	if f.lastJudgement() {
+		least = lastChecks
+	}
+	if err := f.DB.NoteCheck(ctx, l, least); err != nil {
 		return err
 	}
 	return fault.WaitUntil(time.Now().Add(recheck), "events that may explain why %s differ", strings.Join(differ, ", "))
@@ -213,28 +258,49 @@ func (f *finishing) most(s store.Stream, next store.NewStream, c comparison) int
 	return passes
 }
 
-// wantUnseen has the records read that a whole pass did not show: what is gone
-// becomes a tombstone, a cart that exists has left its list.
-func (f *finishing) wantUnseen(ctx context.Context) ([]store.Task, error) {
-	var tasks []store.Task
+// allot decides how many of the records that a list did not show are read one by one:
+// as many as a run has room for, but none where a list that is not equal lacks so
+// many that it was not shown as a whole.
+func (f *finishing) allot(resource string, c *comparison) {
+	n := c.unseen + c.perhaps
+	if f.lastJudgement() || n == 0 {
+		return
+	}
+	if !c.equal && n > max(200, c.live/20) {
+		c.unread = n
+		return
+	}
+	if f.wanted == nil {
+		f.wanted = map[string]int{}
+	}
+	room := mostUnseen
+	for _, taken := range f.wanted {
+		room -= taken
+	}
+	f.wanted[resource] = min(n, room)
+	c.unread = n - f.wanted[resource]
+}
+
+// wantUnseen gives the records that are to be read because a pass did not show them:
+// what is gone becomes a tombstone, a cart that exists has left its list.
+func (f *finishing) wantUnseen(ctx context.Context) ([]store.Want, error) {
+	var wants []store.Want
 	for _, resource := range lists() {
-		s, ok := f.last(resource)
-		if !ok || !whole(f.base(resource)) || s.Status == "failed" {
+		left := f.wanted[resource]
+		if left == 0 {
 			continue
 		}
-		if err := f.eachUnseen(ctx, resource, 500, func(keys []string) error {
-			wants := make([]store.Want, len(keys))
-			for i, key := range keys {
-				wants[i] = store.Want{Resource: resource, Entity: key}
+		if err := f.eachUnseen(ctx, resource, func(keys []string, _ bool) error {
+			for _, key := range keys[:min(len(keys), left)] {
+				wants = append(wants, store.Want{Resource: resource, Entity: key})
+				left--
 			}
-			more, err := f.DB.WantUnseen(ctx, f.run.TenantID, f.run.ID, wants)
-			tasks = append(tasks, more...)
-			return err
+			return nil
 		}); err != nil {
 			return nil, err
 		}
 	}
-	return tasks, nil
+	return wants, nil
 }
 
 // whole tells whether a pass was over all of its list.
@@ -248,6 +314,9 @@ func (f *finishing) close(ctx context.Context, l store.Lease) ([]store.Task, err
 			return nil, err
 		}
 		f.ends = append(f.ends, end)
+	}
+	if err := f.settleOlder(ctx); err != nil {
+		return nil, err
 	}
 	if err := f.db.FinishRun(ctx); err != nil {
 		return nil, err

@@ -5,22 +5,20 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/wosool/wosool/internal/salla"
 )
 
 // hashVersion is raised with the mapping, so that a record is stored anew by what
 // the mapping makes of it now.
-const hashVersion = "1"
+const hashVersion = "2"
 
 // volatile tells of the keys whose values change by themselves, or with things that
 // are no property of the record: how old a cart is, whether a merchant has looked at
 // an order, how often a product was seen.
-func volatile(key string) bool {
-	switch key {
+func volatile(key []byte) bool {
+	switch string(key) {
 	case "age_in_minutes", "views", "read", "can_cancel", "can_reorder", "actions",
 		"pending_payment_ends_at", "update_at", "last_login_date", "latest_purchase":
 		return true
@@ -30,7 +28,7 @@ func volatile(key string) bool {
 
 // guestKey tells of the keys that change with the customer and not with the order
 // or cart that names one.
-func guestKey(key string) bool { return key == "updated_at" || key == "groups" }
+func guestKey(key []byte) bool { return string(key) == "updated_at" || string(key) == "groups" }
 
 // hashOf gives the hash of what a document lastingly says. The order of keys and
 // the way a number is written do not count.
@@ -47,7 +45,7 @@ func identify(raw json.RawMessage) (hash []byte, who document) {
 		sum := sha256.Sum256(append([]byte(hashVersion+"\n!"), raw...))
 		return sum[:], nil
 	}
-	c := canon{src: raw, out: make([]byte, 0, len(raw)+len(raw)/4+64)}
+	c := canon{src: raw, out: make([]byte, 0, len(raw)+64)}
 	c.out = append(c.out, hashVersion+"\n"...)
 	if c.peek() == '{' {
 		c.who = document{}
@@ -70,7 +68,7 @@ type canon struct {
 
 // member is where a member of an object stands in out.
 type member struct {
-	key      string
+	key      []byte
 	from, to int
 }
 
@@ -132,15 +130,18 @@ func (c *canon) object(guest, top bool) {
 		c.out = append(quoted(c.out, key), ':')
 		c.peek()
 		said := c.at
-		c.value(key == "customer", false)
-		if top && (key == "id" || key == "updated_at" || key == "status") {
-			c.who[key] = c.src[said:c.at]
+		c.value(string(key) == "customer", false)
+		if top {
+			switch string(key) {
+			case "id", "updated_at", "status":
+				c.who[string(key)] = c.src[said:c.at:c.at]
+			}
 		}
 		if volatile(key) || guest && guestKey(key) {
 			c.out = c.out[:from]
 		} else {
 			c.out = append(c.out, ',')
-			if n := len(c.members); n > first && c.members[n-1].key >= key {
+			if n := len(c.members); n > first && bytes.Compare(c.members[n-1].key, key) >= 0 {
 				sorted = false
 			}
 			c.members = append(c.members, member{key, from, len(c.out)})
@@ -160,37 +161,22 @@ func (c *canon) object(guest, top bool) {
 // sort puts the members that begin there in order; of a key that comes twice the
 // last one counts.
 func (c *canon) sort(begin int, members []member) {
-	slices.SortStableFunc(members, func(a, b member) int { return strings.Compare(a.key, b.key) })
+	slices.SortStableFunc(members, func(a, b member) int { return bytes.Compare(a.key, b.key) })
 	c.scratch = append(c.scratch[:0], c.out[begin:]...)
 	c.out = c.out[:begin]
 	for i, m := range members {
-		if i+1 < len(members) && members[i+1].key == m.key {
+		if i+1 < len(members) && bytes.Equal(members[i+1].key, m.key) {
 			continue
 		}
 		c.out = append(c.out, c.scratch[m.from-begin:m.to-begin]...)
 	}
 }
 
-// text reads a string.
-func (c *canon) text() string {
-	from := c.at
-	c.at++
-	escaped := false
-	for ; c.src[c.at] != '"'; c.at++ {
-		if c.src[c.at] == '\\' {
-			escaped = true
-			c.at++
-		}
-	}
-	c.at++
-	if inner := c.src[from+1 : c.at-1]; !escaped && utf8.Valid(inner) {
-		return string(inner)
-	}
-	var s string
-	if json.Unmarshal(c.src[from:c.at], &s) != nil {
-		return string(c.src[from:c.at])
-	}
-	return s
+// text reads a string: a part of what is read where that is what it says.
+func (c *canon) text() []byte {
+	text, end := textAt(c.src, c.at)
+	c.at = end
+	return text
 }
 
 // number writes a number without the zeros that say nothing.
@@ -228,12 +214,17 @@ scan:
 	}
 }
 
-// quoted is strconv.AppendQuote, for most of what there is at the price of a copy.
-func quoted(out []byte, s string) []byte {
-	for i := range len(s) {
-		if b := s[i]; b < ' ' || b > '~' || b == '"' || b == '\\' {
-			return strconv.AppendQuote(out, s)
-		}
+// quoted writes a text so that its end can be told; the rest of it stays as it is.
+func quoted(out, s []byte) []byte {
+	out = append(out, '"')
+	if bytes.IndexByte(s, '"') < 0 && bytes.IndexByte(s, '\\') < 0 {
+		return append(append(out, s...), '"')
 	}
-	return append(append(append(out, '"'), s...), '"')
+	for _, b := range s {
+		if b == '"' || b == '\\' {
+			out = append(out, '\\')
+		}
+		out = append(out, b)
+	}
+	return append(out, '"')
 }

@@ -41,7 +41,41 @@ func (e *invalid) Error() string { return e.Reason }
 // the request for it began or, for an event, that it was received. The error is an
 // *invalid: the record cannot be kept for what it says.
 func mapRecord(resource string, f form, raw json.RawMessage, at time.Time) (mapped, error) {
-	var fill func(*mapped, form, document) error
+	m, fill, err := mappingOf(resource, f)
+	if err != nil {
+		return m, err
+	}
+	d := parse(raw)
+	if d == nil {
+		return m, noRecord(raw)
+	}
+	m.Record = tenantdb.Record{
+		Key: d.id("id"), Document: raw, Hash: hashOf(raw), Fields: fields{},
+		SourceUpdatedAt: d.time("updated_at"), ReadAt: at,
+	}
+	if m.Record.Key == "" {
+		return m, noID(resource, d)
+	}
+	if deletedStatus(d) {
+		m.Deleted = true
+		return m, nil
+	}
+	return m, fill(&m, f, d)
+}
+
+// mapIdentified is mapRecord for a document that identify has looked at, and that
+// says which record it is.
+func mapIdentified(resource string, f form, r tenantdb.Record) (mapped, error) {
+	m, fill, err := mappingOf(resource, f)
+	if err != nil {
+		return m, err
+	}
+	m.Record, m.Record.Fields = r, fields{}
+	return m, fill(&m, f, split(r.Document))
+}
+
+// mappingOf gives what is to be filled of a document of a resource, and by what.
+func mappingOf(resource string, f form) (m mapped, fill func(*mapped, form, document) error, err error) {
 	var shapes [3]func() tenantdb.Shape
 	switch resource {
 	case tenantdb.Customers:
@@ -61,25 +95,10 @@ func mapRecord(resource string, f form, raw json.RawMessage, at time.Time) (mapp
 			tenantdb.CartList, tenantdb.CartDetail, tenantdb.CartEvent,
 		}
 	default:
-		return mapped{}, fmt.Errorf("records of %q are not imported", resource)
+		return m, nil, fmt.Errorf("records of %q are not imported", resource)
 	}
-	m := mapped{Shape: shapes[f]()}
-	d := parse(raw)
-	if d == nil {
-		return m, noRecord(raw)
-	}
-	m.Record = tenantdb.Record{
-		Key: d.id("id"), Document: raw, Hash: hashOf(raw), Fields: fields{},
-		SourceUpdatedAt: d.time("updated_at"), ReadAt: at,
-	}
-	if m.Record.Key == "" {
-		return m, noID(resource, d)
-	}
-	if deletedStatus(d) {
-		m.Deleted = true
-		return m, nil
-	}
-	return m, fill(&m, f, d)
+	m.Shape = shapes[f]()
+	return m, fill, nil
 }
 
 // deletedStatus tells whether the record's status, a word or an object with a

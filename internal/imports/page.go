@@ -61,7 +61,7 @@ func (im *Importer) page(ctx context.Context, l store.Lease, w store.PageWork) (
 		if err != nil {
 			return nil, err
 		}
-		done, err := db.CommitPage(ctx, commit)
+		done, err := im.land(ctx, db, commit)
 		if err != nil {
 			return nil, err
 		}
@@ -73,6 +73,18 @@ func (im *Importer) page(ctx context.Context, l store.Lease, w store.PageWork) (
 		m.Total, m.LastPage, m.HasNext = nil, 0, true
 	}
 	return im.DB.PageDone(ctx, l, m)
+}
+
+// land commits a page as soon as there is a place for it.
+func (im *Importer) land(ctx context.Context, db *tenantdb.DB, commit tenantdb.PageCommit) (tenantdb.PageResult, error) {
+	if im.Landing != nil {
+		release, err := im.Landing(ctx)
+		if err != nil {
+			return tenantdb.PageResult{}, err
+		}
+		defer release()
+	}
+	return db.CommitPage(ctx, commit)
 }
 
 // rangeOf gives the dates that a page is asked for: its window's, else its stream's.
@@ -89,10 +101,14 @@ func (im *Importer) mirror(w store.PageWork, r tenantdb.PageResult) store.PageRe
 	m := store.PageResult{
 		Records: r.Records, Imported: r.Imported, Unchanged: r.Unchanged, Rejected: r.Rejected,
 		Deleted: r.Deleted, HasNext: r.HasNext, Next: r.NextCursor, Ahead: im.ahead(), Digest: r.Digest, Began: w.Now,
-		Stop: w.Stream.UntilKnown && r.Unchanged > 0 && r.Imported == 0 && r.Deleted == 0,
 	}
 	if w.Stream.UntilKnown {
+		settled := m.Next == hintSettled
+		if settled {
+			m.Next = ""
+		}
 		m.Ahead = 1
+		m.Stop = r.Unchanged > 0 && r.Imported == 0 && r.Deleted == 0 && (settled || w.Stream.Resource != tenantdb.Orders)
 	}
 	if r.SourceTotal != nil {
 		total := int64(*r.SourceTotal)
@@ -131,8 +147,11 @@ func (im *Importer) readPage(
 		return tenantdb.PageCommit{}, err
 	}
 	commit, err := im.mapPage(ctx, db, opened, page, w.Now)
+	if err != nil {
+		return commit, err
+	}
 	writeHint(w, page.Records, &commit)
-	return commit, err
+	return commit, im.noteSettled(ctx, db, w, &commit)
 }
 
 // list makes the page's one call. A page that the source does not find is one

@@ -11,14 +11,15 @@ import (
 )
 
 // Whatever form a list has, an import of it ends complete with exactly the shop's
-// records, each counted once, and a second one finds nothing new.
+// records, each counted once; where the form may change what a record looks like, a
+// second one finds nothing new.
 func TestEveryFormOfAListIsReadToItsEnd(t *testing.T) {
 	t.Parallel()
-	const by = 10
+	const by = 10 // a page
 	for _, tc := range []struct {
 		name string
 		form sandbox.ListForm
-		most int // pages of a list of 33 or 47 that one import may ask for, all passes together; 0: not judged
+		most int // pages of a list of 23 that one import may ask for, all passes together; 0: not judged
 	}{
 		{"as documented", sandbox.ListForm{}, 6},
 		{"per_page is ignored", sandbox.ListForm{Size: 15}, 5},
@@ -57,22 +58,24 @@ func TestEveryFormOfAListIsReadToItsEnd(t *testing.T) {
 			for _, resource := range shifting() {
 				forms[resource] = tc.form
 			}
-			r := newRig(t, sandbox.StoreSpec{Customers: 33, Products: 33, Orders: 47, Carts: 33, Lists: forms})
-			r.PerPage, r.Window = by, 12
+			r := newRig(t, sandbox.StoreSpec{Customers: 23, Products: 16, Orders: 27, Carts: 9, Lists: forms})
+			r.PerPage, r.Window = by, 14
 			r.manual(nil, shifting()...)
 			r.work()
 			first := r.wantComplete()
-
-			r.manual(nil, shifting()...)
-			r.work()
-
-			again := r.wantComplete()
+			twice := tc.form.Drift || tc.form == (sandbox.ListForm{}) || tc.form == (sandbox.ListForm{Cursor: true})
+			var again store.Run
+			if twice {
+				r.manual(nil, shifting()...)
+				r.work()
+				again = r.wantComplete()
+			}
 			for _, resource := range shifting() {
 				n := int64(len(r.shop.SourceIDs(shop, resource)))
 				if got := totals(first, resource); got != [3]int64{n, 0, 0} {
 					t.Errorf("%s: %v are imported, unchanged and rejected, want %d imported", resource, got, n)
 				}
-				if got := totals(again, resource); got != [3]int64{0, n, 0} {
+				if got := totals(again, resource); twice && got != [3]int64{0, n, 0} {
 					t.Errorf("%s, read again: %v are imported, unchanged and rejected, want %d unchanged", resource, got, n)
 				}
 				r.wantValues(resource)

@@ -181,7 +181,8 @@ func keep(r Recorded, raw json.RawMessage) (mapped, *invalid) {
 
 // Every value at any depth of every form of every record, replaced by every wrong
 // type: the record is kept with its whole document, or rejected as a whole, by the
-// path of what was replaced.
+// path of what was replaced. With the race detector it is one in eight of them, for
+// nothing here runs beside anything else; all of them without.
 func TestPoisonedRecordsAreKeptOrRejectedByPath(t *testing.T) {
 	t.Parallel()
 	for _, r := range AllRecorded(t) {
@@ -194,9 +195,9 @@ func TestPoisonedRecordsAreKeptOrRejectedByPath(t *testing.T) {
 				poisonOne(t, r, r.Document, place, name, wrong[name])
 			}
 			for small, places := range Parts(t, r.Document) {
-				for _, place := range places {
-					for name, value := range wrong {
-						if poisonOne(t, r, small, place, name, value) {
+				for i, place := range places {
+					for j, name := range names {
+						if sampled(i+j) && poisonOne(t, r, small, place, name, wrong[name]) {
 							rejected++
 						}
 					}
@@ -208,6 +209,9 @@ func TestPoisonedRecordsAreKeptOrRejectedByPath(t *testing.T) {
 		})
 	}
 }
+
+// sampled tells whether one of many alike is tried.
+func sampled(n int) bool { return !raced || n%8 == 0 }
 
 func poisonOne(t *testing.T, r Recorded, doc json.RawMessage, place Place, name, value string) (rejected bool) {
 	t.Helper()
@@ -358,17 +362,20 @@ func TestReasonsAreForPeople(t *testing.T) {
 }
 
 // What is nothing to the source empties a column and rejects nobody but who lacks
-// what is required.
+// what is required. With the race detector it is one in eight of the combinations.
 func TestNothingsAreNoFaults(t *testing.T) {
 	t.Parallel()
 	for _, r := range AllRecorded(t) {
 		needed := map[string]bool{"id": true, "name": true, "price": true, "price.amount": true, "date": true, "date.date": true}
 		for small, places := range Parts(t, r.Document) {
-			for _, place := range places {
+			for i, place := range places {
 				if needed[place.Path] {
 					continue
 				}
-				for _, value := range []string{`null`, `""`, `"null"`, `[]`, `{}`, `false`} {
+				for j, value := range []string{`null`, `""`, `"null"`, `[]`, `{}`, `false`} {
+					if !sampled(i + j) {
+						continue
+					}
 					_, bad := keep(r, place.Replace(small, value))
 					if bad != nil && (!strings.HasSuffix(r.Fixture, "price.updated") || bad.Field != "name") {
 						t.Errorf("%s: %s = %s is rejected: %s", r.Fixture, place.Path, value, bad.Reason)

@@ -97,17 +97,18 @@ func (im *Importer) briefly(
 	hash, who := identify(raw)
 	r := tenantdb.Record{
 		Key: who.id("id"), Document: raw, Hash: hash, SourceUpdatedAt: who.time("updated_at"), ReadAt: at,
-		Fill: func() (map[string]any, error) {
-			m, err := mapRecord(resource, asListed, raw, at)
-			if bad, ok := errors.AsType[*invalid](err); ok {
-				return nil, &tenantdb.Unfit{Field: bad.Field, Reason: bad.Reason}
-			}
-			if m.Strange != "" && strange[m.Strange] == 0 {
-				strange[m.Strange] = 1
-				im.noteStrange(ctx, resource, map[string]int{m.Strange: 1})
-			}
-			return m.Record.Fields, err
-		},
+	}
+	known := r
+	r.Fill = func() (map[string]any, error) {
+		m, err := mapIdentified(resource, asListed, known)
+		if bad, ok := errors.AsType[*invalid](err); ok {
+			return nil, &tenantdb.Unfit{Field: bad.Field, Reason: bad.Reason}
+		}
+		if m.Strange != "" && strange[m.Strange] == 0 {
+			strange[m.Strange] = 1
+			im.noteStrange(ctx, resource, map[string]int{m.Strange: 1})
+		}
+		return m.Record.Fields, err
 	}
 	return r, shape(), r.Key != "" && !deletedStatus(who)
 }

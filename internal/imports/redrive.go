@@ -23,6 +23,9 @@ const (
 	redriveBatch = 200
 	// redriveFor is how long one call goes on taking batches.
 	redriveFor = 7 * time.Second
+	// redriveReads is how many reads one call asks for at most: they come before the
+	// reads of imports.
+	redriveReads = 500
 	// trialSize is how many rejects are mapped to tell what a re-drive would do.
 	trialSize = 500
 	// keptWithin is how long after its request began a record may have been rejected,
@@ -128,8 +131,8 @@ func (r *Redriven) add(kept tenantdb.KeptReject, became tenantdb.Redriven) {
 // for a tenant that cannot be asked now. Doing it twice at once, or beside an
 // import, is safe.
 //
-// One call tries about limit rejects, or goes on for seconds; Next tells how to go
-// on. What was done is in the audit, and in the result also where it ends with an
+// One call tries about limit rejects, asks for 500 reads or goes on for seconds; Next
+// tells how to go on. What was done is in the audit, and in the result also where it ends with an
 // error. The tasks are to be enqueued. It is fault.Conflict where the tenant's
 // database takes no logins.
 func (im *Importer) Redrive(
@@ -147,7 +150,7 @@ func (im *Importer) Redrive(
 	}()
 	for begun := time.Now(); ; {
 		filter := f.rejects()
-		filter.Limit = min(redriveBatch, limit-done.Tried)
+		filter.Limit = min(redriveBatch, limit-done.Tried, redriveReads-done.Asked)
 		if filter.Limit <= 0 || time.Since(begun) >= redriveFor {
 			return done, tasks, im.left(ctx, db, f, &done)
 		}

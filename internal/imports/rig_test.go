@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -133,16 +134,30 @@ func newRig(t *testing.T, spec sandbox.StoreSpec) *rig {
 	return r
 }
 
+// tenantServers are the same for all tests: to read the migrations and to look for
+// the template takes longer than a test's own database.
+var tenantServers = func() func(url string) (*tenantdb.Servers, error) { //nolint:gochecknoglobals // made once, never changed
+	var once sync.Once
+	var servers *tenantdb.Servers
+	var err error
+	return func(url string) (*tenantdb.Servers, error) {
+		once.Do(func() {
+			ctx := context.Background()
+			if servers, err = tenantdb.NewServers(ctx, []string{url}, slog.New(slog.DiscardHandler)); err == nil {
+				_, err = servers.EnsureTemplate(ctx, servers.Names()[0])
+			}
+		})
+		return servers, err
+	}
+}()
+
 func newTenantDB(t *testing.T, tenant uuid.UUID) *tenantdb.DB {
 	t.Helper()
-	servers, err := tenantdb.NewServers(t.Context(), []string{dbtest.AdminURL(t)}, dbtest.Log(t))
+	servers, err := tenantServers(dbtest.AdminURL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	server, name := servers.Names()[0], tenantdb.Name(tenant)
-	if _, err := servers.EnsureTemplate(t.Context(), server); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
@@ -199,6 +214,26 @@ func (r *rig) manual(since *time.Time, resources ...string) {
 	}
 }
 
+// next gives the tasks that are due; where all wait for a time, that time has come.
+func (r *rig) next() []store.Task {
+	r.t.Helper()
+	if now := r.due(); len(now) > 0 {
+		return now
+	}
+	tag, err := r.pool.Exec(r.t.Context(), `
+		WITH r AS (UPDATE runs SET due_at = now() WHERE state = 'runnable' AND due_at > now() RETURNING id),
+			p AS (UPDATE pages SET due_at = now() WHERE state = 'runnable' AND due_at > now() RETURNING id),
+			e AS (UPDATE entity_reads SET due_at = now() WHERE state = 'runnable' AND due_at > now() RETURNING id)
+		SELECT FROM r UNION ALL SELECT FROM p UNION ALL SELECT FROM e`)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if tag.RowsAffected() == 0 {
+		return nil
+	}
+	return r.due()
+}
+
 // due gives the tasks of rows that may run now, as Redis would be told of them.
 func (r *rig) due() []store.Task {
 	r.t.Helper()
@@ -219,10 +254,7 @@ func (r *rig) due() []store.Task {
 func (r *rig) work() {
 	r.t.Helper()
 	for range 2000 {
-		r.exec(`UPDATE runs SET due_at = now() WHERE state = 'runnable' AND due_at > now()`)
-		r.exec(`UPDATE pages SET due_at = now() WHERE state = 'runnable' AND due_at > now()`)
-		r.exec(`UPDATE entity_reads SET due_at = now() WHERE state = 'runnable' AND due_at > now()`)
-		due := r.due()
+		due := r.next()
 		if len(due) == 0 {
 			return
 		}

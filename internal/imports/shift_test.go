@@ -19,7 +19,7 @@ import (
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
-// SHIFT_SEED runs one seed alone; SHIFT_SEEDS says how many there are, 20 if not given.
+// SHIFT_SEED runs one seed alone; SHIFT_SEEDS says how many there are of each test.
 const (
 	shiftSeed  = "SHIFT_SEED"
 	shiftSeeds = "SHIFT_SEEDS"
@@ -31,12 +31,12 @@ const (
 // list that differs. A seed is repeated by SHIFT_SEED=7 go test -run 'TestPageShift$'.
 func TestPageShift(t *testing.T) {
 	t.Parallel()
-	eachSeed(t, func(t *testing.T, seed uint64) {
+	eachSeed(t, 20, func(t *testing.T, seed uint64) {
 		s := newShift(t, seed)
 		s.rate = []int{3, 6, 15}[s.rand.IntN(3)]
 		switch s.rand.IntN(3) {
 		case 0:
-			s.stop = s.rand.IntN(400)
+			s.stop = s.rand.IntN(250)
 		case 1:
 			s.afterFinish = 1 + s.rand.IntN(30)
 		}
@@ -50,7 +50,7 @@ func TestPageShift(t *testing.T) {
 // finds all that was missed.
 func TestReconcileFindsWhatWasMissed(t *testing.T) {
 	t.Parallel()
-	eachSeed(t, func(t *testing.T, seed uint64) {
+	eachSeed(t, 4, func(t *testing.T, seed uint64) {
 		s := newShift(t, seed)
 		s.calm, s.still, s.PerPage = true, true, 5
 		s.open()
@@ -76,9 +76,10 @@ func TestReconcileFindsWhatWasMissed(t *testing.T) {
 	})
 }
 
-func eachSeed(t *testing.T, test func(t *testing.T, seed uint64)) {
+// eachSeed runs a test with n seeds, if no other number is given.
+func eachSeed(t *testing.T, n uint64, test func(t *testing.T, seed uint64)) {
 	t.Helper()
-	first, n := uint64(1), uint64(20)
+	first := uint64(1)
 	if text := os.Getenv(shiftSeeds); text != "" {
 		n = parseSeed(t, shiftSeeds, text)
 	}
@@ -154,7 +155,7 @@ func newShift(t *testing.T, seed uint64) *shift {
 	rnd := rand.New(rand.NewPCG(seed, 0x5817)) //nolint:gosec // chances that can be repeated
 	s := &shift{
 		rig: newRig(t, sandbox.StoreSpec{
-			Customers: 25 + rnd.IntN(25), Products: 20 + rnd.IntN(20), Orders: 40 + rnd.IntN(50) + 100*int(seed%5/4), Carts: 15 + rnd.IntN(20),
+			Customers: 15 + rnd.IntN(20), Products: 10 + rnd.IntN(20), Orders: 25 + rnd.IntN(35) + 70*int(seed%5/4), Carts: 8 + rnd.IntN(15),
 		}),
 		rand: rnd, rate: 5, swaps: rnd.IntN(2) == 0, hot: map[string][]int64{}, ever: map[string]map[int64]bool{},
 	}
@@ -216,7 +217,7 @@ func (s *shift) happen() {
 
 func (s *shift) moving() bool {
 	switch {
-	case s.still, s.ended, len(s.changes) > 150, s.stop > 0 && s.tick >= s.stop:
+	case s.still, s.ended, len(s.changes) > 110, s.stop > 0 && s.tick >= s.stop:
 		return false
 	case s.afterFinish > 0:
 		return s.began == 0 || s.tick < s.began+s.afterFinish
@@ -344,10 +345,7 @@ func (s *shift) status() string {
 func (s *shift) work() {
 	s.t.Helper()
 	for range 3000 {
-		for _, table := range []string{"runs", "pages", "entity_reads"} {
-			s.exec(`UPDATE ` + table + ` SET due_at = now() WHERE state = 'runnable' AND due_at > now()`)
-		}
-		due := s.due()
+		due := s.next()
 		if len(due) == 0 || s.roll(4) == 0 {
 			s.recover()
 		}

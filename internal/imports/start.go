@@ -41,14 +41,21 @@ func (im *Importer) Start(ctx context.Context, l store.Lease) ([]store.Task, err
 	return im.DB.StartRun(ctx, l, streams)
 }
 
-// trusted is how long a whole pass over the customers is good for. All stores share
-// one limit on them, so that not all can be read every day.
-const trusted = 7 * 24 * time.Hour
+// trusted is how long a whole pass over a list is good for whose newest part tells
+// what is new. All stores share one limit on customers, so that not all can be read
+// every day.
+func trusted(resource string) time.Duration {
+	if resource == tenantdb.Orders {
+		return 30 * 24 * time.Hour
+	}
+	return 7 * 24 * time.Hour
+}
 
 // firstStreams gives how each list of a run is read. Orders are read in the order
-// they were placed, so that new ones do not shift the pages; a reconcile reads
-// them by their last update, newest first, until a page has nothing new. So it does
-// customers, whose list is newest first, where a whole pass was lately.
+// they were placed, so that new ones do not shift the pages; where a whole pass has
+// proved them lately, by their last update, newest first, until a page has nothing
+// new. So it is with customers, whose list is newest first. A run by hand reads
+// everything.
 func (im *Importer) firstStreams(ctx context.Context, run store.Run) ([]store.NewStream, error) {
 	var streams []store.NewStream
 	for _, resource := range lists() {
@@ -59,14 +66,15 @@ func (im *Importer) firstStreams(ctx context.Context, run store.Run) ([]store.Ne
 		switch {
 		case resource == tenantdb.Orders && run.Since != nil:
 			s.FromDate = run.Since.In(riyadh).Format(time.DateOnly)
-		case resource == tenantdb.Orders && run.Kind == store.RunReconcile:
-			s.SortBy, s.UntilKnown = "updated_at-desc", true
-		case resource == tenantdb.Customers && run.Kind == store.RunReconcile:
+		case run.Kind != store.RunManual && (resource == tenantdb.Orders || resource == tenantdb.Customers):
 			at, err := im.DB.WholePassAt(ctx, run.TenantID, resource)
 			if err != nil {
 				return nil, err
 			}
-			s.UntilKnown = at != nil && time.Since(*at) < trusted
+			s.UntilKnown = at != nil && time.Since(*at) < trusted(resource)
+			if s.UntilKnown && resource == tenantdb.Orders {
+				s.SortBy = "updated_at-desc"
+			}
 		}
 		streams = append(streams, s)
 	}

@@ -1,6 +1,7 @@
 package imports
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 const (
 	hintOldest    = "oldest=" // with the day of the page's oldest record
 	hintInclusive = "inclusive"
+	hintSettled   = "settled" // see noteSettled
 )
 
 // inWindows tells whether a stream may be read in windows of dates.
@@ -56,6 +58,36 @@ func (im *Importer) readHint(w store.PageWork, m *store.PageResult) {
 			m.Window, m.Oldest = im.window(), oldest
 		}
 	}
+}
+
+// skew is how far the source's clock and ours may be apart.
+const skew = 30 * time.Second
+
+// noteSettled notes on a page of orders, newest update first, that none of them was
+// updated, or read by itself, since a reading that proved the whole list: so what
+// lies behind them is known. What only webhooks or a run that did not come to its end
+// made known says nothing of what lies behind. The page's own merge is still to come.
+func (im *Importer) noteSettled(ctx context.Context, db *tenantdb.DB, w store.PageWork, commit *tenantdb.PageCommit) error {
+	if !w.Stream.UntilKnown || w.Stream.Resource != tenantdb.Orders || commit.NextCursor != "" {
+		return nil
+	}
+	proof, err := im.DB.NewestProof(ctx, w.Stream.TenantID, w.Stream.Resource)
+	if err != nil || proof == nil {
+		return err
+	}
+	var orders []string
+	for _, b := range commit.Batches {
+		for _, r := range b.Records {
+			orders = append(orders, r.Key)
+		}
+	}
+	unsettled, err := db.Unsettled(ctx, orders, tenantdb.Settled{
+		Run: proof.RunID, By: proof.FinishedAt, DetailsBy: proof.RunEndedAt, UpdatedBy: proof.AskedAt.Add(-skew),
+	})
+	if err == nil && unsettled == 0 {
+		commit.NextCursor = hintSettled
+	}
+	return err
 }
 
 // placed gives when the first and the last order of an ascending page were placed,

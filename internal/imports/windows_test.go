@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/wosool/wosool/internal/budget"
 	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/salla"
@@ -181,7 +183,7 @@ func (r *rig) hereOf(dates string) []string {
 		}
 		return t
 	}
-	ids, err := r.tdb.UnseenPlaced(r.t.Context(), tenantdb.Between{From: at(from), To: at(to)},
+	ids, err := r.tdb.UnseenPlaced(r.t.Context(), uuid.Nil, tenantdb.Between{From: at(from), To: at(to)},
 		tenantdb.Between{To: time.Now().Add(time.Hour)}, "", 100)
 	if err != nil || len(ids) == 0 {
 		r.t.Fatalf("no order of %s is here: %v", dates, err)
@@ -576,5 +578,8 @@ func TestRunNamesTheDatesOfWhatIsMissing(t *testing.T) {
 		if !strings.Contains(*run.Reason, word) {
 			t.Errorf("the reason %q does not say %q", *run.Reason, word)
 		}
+	}
+	if got := r.value(`SELECT max(pass) FROM streams WHERE resource = 'orders'`); got != "1" {
+		t.Errorf("the list was read %s times, though no window counts otherwise", got)
 	}
 }

@@ -10,24 +10,23 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/tenant"
 )
 
 // SweepReads lets imports and entity reads go on that nobody released: waits that
 // are over, windows with room, streams that have no page to go on with, runs whose
 // streams have all ended, and runs queued behind none. It works on at most limit
-// tenants, streams and runs a time.
+// tenants, streams and runs a time; what goes wrong with one of them stops no other.
 func (db *DB) SweepReads(ctx context.Context, limit int) ([]Task, error) {
 	var tasks []Task
+	var errs []error
 	for _, sweep := range []func(context.Context, int) ([]Task, error){
 		db.sweepWaits, db.sweepWindows, db.sweepStreams, db.sweepRuns, db.sweepQueued,
 	} {
 		more, err := sweep(ctx, limit)
-		tasks = append(tasks, more...)
-		if err != nil {
-			return tasks, err
-		}
+		tasks, errs = append(tasks, more...), append(errs, err)
 	}
-	return tasks, nil
+	return tasks, errors.Join(errs...)
 }
 
 // sweepWaits wakes the work of tenants that have nothing to wait for any more.
@@ -42,6 +41,7 @@ func (db *DB) sweepWaits(ctx context.Context, limit int) ([]Task, error) {
 		    OR EXISTS (SELECT FROM entity_reads AS e WHERE e.tenant_id = t.id AND e.state = 'waiting')
 		    OR EXISTS (SELECT FROM runs AS r JOIN pages AS p ON p.run_id = r.id
 		               WHERE r.tenant_id = t.id AND r.status = 'running' AND p.state = 'waiting'))
+		ORDER BY t.id
 		LIMIT $1`, limit,
 		func(tx pgx.Tx, tenantID uuid.UUID) ([]Task, error) {
 			usable, err := importable(ctx, tx, tenantID)
@@ -85,19 +85,17 @@ func (db *DB) sweepWindows(ctx context.Context, limit int) ([]Task, error) {
 			) AS w) < $2
 		LIMIT $1`, limit,
 		func(tx pgx.Tx, tenantID uuid.UUID) ([]Task, error) { return releaseReads(ctx, tx, tenantID) }, readWindow)
-	if err != nil {
-		return tasks, err
-	}
-	pages, err := db.sweepEach(ctx, "find windows of pages", `
+	pages, pagesErr := db.sweepEach(ctx, "find windows of pages", `
 		SELECT p.tenant_id
 		FROM pages AS p
 		JOIN runs AS r ON r.id = p.run_id
 		WHERE p.state IN ('held', 'runnable') AND r.status IN ('running', 'waiting')
 		GROUP BY p.tenant_id
 		HAVING count(*) FILTER (WHERE p.state = 'runnable') < $2 AND bool_or(p.state = 'held')
+		ORDER BY p.tenant_id
 		LIMIT $1`, limit,
 		func(tx pgx.Tx, tenantID uuid.UUID) ([]Task, error) { return releasePages(ctx, tx, tenantID) }, pageWindow)
-	return append(tasks, pages...), err
+	return append(tasks, pages...), errors.Join(err, pagesErr)
 }
 
 // sweepStreams gives a stream that has not ended, and has no page that is not
@@ -199,8 +197,9 @@ func (db *DB) sweepQueued(ctx context.Context, limit int) ([]Task, error) {
 // ReconcileDue opens a run for each ready tenant that is due: at once where it never
 // had one, else in its own time of every, which its id gives, so that all tenants'
 // runs are spread over it. A tenant whose newest run began less than half of every
-// ago is left for the next time; an every of 0 makes all due. The run is a
-// reconcile, or the initial one where no run over everything is complete yet.
+// ago is left for the next time, runs by hand over a part apart; an every of 0 makes
+// all due. The run is a reconcile, or the initial one where no run over everything is
+// complete yet.
 func (db *DB) ReconcileDue(ctx context.Context, every time.Duration, limit int) ([]Task, error) {
 	return db.sweepEach(ctx, "find tenants to reconcile", `
 		SELECT t.id
@@ -210,7 +209,7 @@ func (db *DB) ReconcileDue(ctx context.Context, every time.Duration, limit int) 
 			-- By runs_tenant_id_idx.
 			SELECT coalesce(r.started_at, r.created_at) AS began
 			FROM runs AS r
-			WHERE r.tenant_id = t.id
+			WHERE r.tenant_id = t.id AND (r.kind <> 'manual' OR r.since IS NULL AND r.resources @> $3)
 			ORDER BY r.id DESC
 			LIMIT 1
 		) AS newest ON true
@@ -240,11 +239,11 @@ func (db *DB) ReconcileDue(ctx context.Context, every time.Duration, limit int) 
 				return openRun(ctx, tx, tenantID, RunInitial, nil, nil)
 			}
 			return openRun(ctx, tx, tenantID, RunReconcile, nil, nil)
-		}, every.Seconds())
+		}, every.Seconds(), tenant.Resources())
 }
 
-// sweepEach finds ids and does one short transaction for each. What went on or
-// away in the meantime is left alone.
+// sweepEach finds ids and does one short transaction for each; one that fails stops
+// no other. What went on or away in the meantime is left alone.
 func (db *DB) sweepEach(ctx context.Context, doing, find string, limit int,
 	do func(tx pgx.Tx, id uuid.UUID) ([]Task, error), args ...any,
 ) ([]Task, error) {
@@ -257,17 +256,24 @@ func (db *DB) sweepEach(ctx context.Context, doing, find string, limit int,
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	var tasks []Task
+	var errs []error
 	for _, id := range ids {
+		if ctx.Err() != nil {
+			errs = append(errs, ctx.Err())
+			break
+		}
+		var more []Task
 		err := db.inTx(ctx, func(tx pgx.Tx) error {
-			more, err := do(tx, id)
-			if err == nil {
-				tasks = append(tasks, more...)
-			}
+			var err error
+			more, err = do(tx, id)
 			return err
 		})
-		if err != nil && !errors.Is(err, fault.NotFound) && !errors.Is(err, fault.ErrLost) {
-			return tasks, fmt.Errorf("%s: %w", doing, err)
+		switch {
+		case err == nil:
+			tasks = append(tasks, more...)
+		case !errors.Is(err, fault.NotFound) && !errors.Is(err, fault.ErrLost):
+			errs = append(errs, fmt.Errorf("%s: %s: %w", doing, id, err))
 		}
 	}
-	return tasks, nil
+	return tasks, errors.Join(errs...)
 }

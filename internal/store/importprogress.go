@@ -22,6 +22,7 @@ type StreamPace struct {
 	Found    int64      // records of these
 	Open     bool       // the pass has not ended
 	ToKnown  bool       // it ends with the first page that brings nothing new
+	Again    bool       // it reads only some dates, which could not be proved before
 	Records  int64      // in the last minutes
 	Calls    int64      // pages in the last minutes
 	Seconds  float64    // what of the last minutes the pass has been at work
@@ -52,7 +53,7 @@ func (db *DB) RunPaces(ctx context.Context, runs []uuid.UUID) (map[uuid.UUID]map
 			ORDER BY stream_id, (last_error IS NULL OR lease_until > now()), due_at NULLS LAST
 		)
 		SELECT DISTINCT ON (s.run_id, s.resource) s.run_id, s.resource, s.pass, s.per_page, s.pages,
-		       s.imported + s.unchanged + s.rejected AS found, s.finished_at IS NULL AS open, s.until_known AS to_known,
+		       s.imported + s.unchanged + s.rejected AS found, s.finished_at IS NULL AS open, s.until_known AS to_known, s.again,
 		       coalesce(d.records, 0) AS records, coalesce(d.calls, 0) AS calls,
 		       least(extract(epoch FROM $2::interval), extract(epoch FROM now() - s.started_at))::float8 AS seconds,
 		       CASE WHEN o.state <> 'held' THEN o.last_error END AS waits,

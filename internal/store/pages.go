@@ -3,16 +3,24 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/protect"
 )
 
-// pageWindow is how many pages of one tenant are in the queue at a time.
-const pageWindow = 6
+const (
+	// pageWindow is how many pages of one tenant are in the queue at a time.
+	pageWindow = 6
+	// mostPages is how many pages no list has,
+	mostPages = 200_000
+	// and beyondTotal how many more than it has records by its own account.
+	beyondTotal = 100
+)
 
 // Page is one page of a stream.
 type Page struct {
@@ -115,9 +123,13 @@ func lockPage(ctx context.Context, tx pgx.Tx, id uuid.UUID) (lockedRun, Page, er
 
 // advance adds a done page's counts to its stream and creates the pages after it:
 // up to r.Ahead open ones where the number of the last page is known, else one
-// after the other. A list whose pages only name the next, and which gives the
-// same records twice, is taken to be at its end.
+// after the other. A list that does not say how many pages it has, and which gives
+// the same records twice, is taken to be at its end. One that goes on where no list
+// can is refused.
 func advance(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult) error {
+	if err := endless(p, r); err != nil {
+		return err
+	}
 	var s struct {
 		nextSeq, lastPage, open     int
 		exhausted, failed, windowed bool
@@ -182,8 +194,37 @@ func advance(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult
 	return nil
 }
 
+// endless refuses a page after which there would still be more than a list can have.
+func endless(p Page, r PageResult) error {
+	number, err := strconv.Atoi(p.PageOrCursor)
+	if p.DateRange == "" || err != nil {
+		number = p.Seq
+	}
+	most := int64(mostPages)
+	if r.Total != nil && *r.Total > 0 && r.LastPage == 0 {
+		most = *r.Total + beyondTotal
+	}
+	if r.Stop || r.Records == 0 || int64(number) < most || !r.HasNext && number >= r.LastPage {
+		return nil
+	}
+	return fault.Permanent(fmt.Errorf("the list has no end: %d pages are read, and more would follow", number))
+}
+
 // advanceWindow is advance for a page of a window of dates.
 func advanceWindow(ctx context.Context, tx pgx.Tx, run lockedRun, p Page, r PageResult) error {
+	if r.LastPage == 0 && r.HasNext && r.Digest != nil {
+		// By pages_digest_idx.
+		if err := tx.QueryRow(ctx, `
+			SELECT NOT EXISTS (
+				SELECT FROM pages
+				WHERE stream_id = $1 AND id <> $2 AND date_range = $3 AND page_or_cursor <> $4 AND digest = $5
+			)`, p.StreamID, p.ID, p.DateRange, p.PageOrCursor, r.Digest).Scan(&r.HasNext); err != nil {
+			return fmt.Errorf("look for a page that repeats: %w", err)
+		}
+		if !r.HasNext {
+			r.Records = 0
+		}
+	}
 	// A stream of given windows only has seen no total but theirs.
 	if _, err := tx.Exec(ctx, `
 		UPDATE streams

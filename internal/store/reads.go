@@ -31,15 +31,6 @@ func wantReads(ctx context.Context, q querier, tenantID uuid.UUID, wants []Want)
 	return raiseReads(ctx, q, tenantID, wants, nil)
 }
 
-// WantUnseen wants the entities read that a whole pass of a run did not see.
-func (db *DB) WantUnseen(ctx context.Context, tenantID, run uuid.UUID, wants []Want) (tasks []Task, err error) {
-	err = db.inTx(ctx, func(tx pgx.Tx) error {
-		tasks, err = raiseReads(ctx, tx, tenantID, wants, &run)
-		return err
-	})
-	return tasks, err
-}
-
 // WantReads wants entities read again.
 func (db *DB) WantReads(ctx context.Context, tenantID uuid.UUID, wants []Want) (tasks []Task, err error) {
 	err = db.inTx(ctx, func(tx pgx.Tx) error {

@@ -31,7 +31,7 @@ type Run struct {
 	Resources   []string
 	Since       *time.Time // only what was created since; nil: the whole history
 	Pass        int
-	Checks      int // comparisons of this pass that did not come out equal
+	Checks      int // comparisons of this pass that did not come out equal; from UnseenWanted on see AwaitUnseen
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	ListsDoneAt *time.Time // when the lists were in, details apart
@@ -254,9 +254,71 @@ func (db *DB) ContinueRun(
 	return tasks, err
 }
 
-// NoteCheck counts a comparison of the leased run that did not come out equal.
-func (db *DB) NoteCheck(ctx context.Context, l Lease) error {
-	return held(ctx, db.pool, l, `checks = checks + 1`)
+// NoteCheck counts a comparison of the leased run that did not come out equal, as
+// the least-th one if it is not a later one.
+func (db *DB) NoteCheck(ctx context.Context, l Lease, least int) error {
+	return held(ctx, db.pool, l, `checks = greatest(checks + 1, $3)`, least)
+}
+
+// UnseenWanted is what a run's Checks begin to count from anew when the records are
+// wanted that its passes did not show.
+const UnseenWanted = 1000
+
+// AwaitUnseen wants the entities read that the leased run's passes did not show, and
+// notes what the comparison has said so far: the run's end comes after them.
+func (db *DB) AwaitUnseen(ctx context.Context, l Lease, ends []StreamEnd, wants []Want) (tasks []Task, err error) {
+	err = db.inTx(ctx, func(tx pgx.Tx) error {
+		run, err := lockRun(ctx, tx, l.ID)
+		if err != nil {
+			return err
+		}
+		if err := held(ctx, tx, l, `checks = $3`, UnseenWanted); err != nil {
+			return err
+		}
+		if err := endStreams(ctx, tx, run.ID, ends); err != nil {
+			return err
+		}
+		if tasks, err = raiseReads(ctx, tx, run.TenantID, wants, &run.ID); err != nil {
+			return err
+		}
+		next, err := handOn(ctx, tx, l, KindImportFinish)
+		tasks = append(tasks, next)
+		return err
+	})
+	return tasks, err
+}
+
+// UnseenOpen tells whether a read is still to be done that AwaitUnseen wanted.
+func (db *DB) UnseenOpen(ctx context.Context, run Run) (bool, error) {
+	var open bool
+	if err := db.pool.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM entity_reads
+			WHERE tenant_id = $1 AND unseen_run = $2 AND state IN ('held', 'runnable', 'waiting'))`,
+		run.TenantID, run.ID).Scan(&open); err != nil {
+		return false, fmt.Errorf("look for reads of what was not shown: %w", err)
+	}
+	return open, nil
+}
+
+// ReadSince returns which of a resource's entities have been read by themselves
+// since an instant.
+func (db *DB) ReadSince(
+	ctx context.Context, tenantID uuid.UUID, resource string, entities []string, since time.Time,
+) ([]string, error) {
+	// By entity_reads_entity_key.
+	rows, err := db.pool.Query(ctx, `
+		SELECT entity
+		FROM entity_reads
+		WHERE tenant_id = $1 AND resource = $2 AND entity = ANY($3) AND read_at >= $4`, tenantID, resource, entities, since)
+	if err != nil {
+		return nil, fmt.Errorf("look for single reads: %w", err)
+	}
+	read, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look for single reads: %w", err)
+	}
+	return read, nil
 }
 
 // RunEnd is how a run ends.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -100,18 +101,57 @@ func (db *DB) Streams(ctx context.Context, runID uuid.UUID) ([]Stream, error) {
 	return streams, nil
 }
 
+// proven tells of a stream s of a run r that it ends what the run has read of the
+// whole list, that it came out equal, and that the run's lists are in.
+const proven = `r.lists_done_at IS NOT NULL AND s.status = 'complete' AND s.from_date = '' AND s.to_date = ''
+		  AND NOT EXISTS (SELECT FROM streams AS l WHERE l.run_id = s.run_id AND l.resource = s.resource AND l.pass > s.pass)`
+
 // WholePassAt returns when a tenant's newest pass over all of a list began that came
-// out equal; nil where there is none.
+// out equal; nil where there is none. One over windows only ends a whole pass.
 func (db *DB) WholePassAt(ctx context.Context, tenantID uuid.UUID, resource string) (*time.Time, error) {
 	var at *time.Time
 	if err := db.pool.QueryRow(ctx, `
-		SELECT max(started_at)
-		FROM streams
-		WHERE tenant_id = $1 AND resource = $2 AND status = 'complete'
-		  AND NOT until_known AND NOT again AND from_date = '' AND to_date = ''`, tenantID, resource).Scan(&at); err != nil {
+		SELECT max(s.started_at)
+		FROM streams AS s
+		JOIN runs AS r ON r.id = s.run_id
+		WHERE s.tenant_id = $1 AND s.resource = $2 AND NOT s.until_known AND `+proven, tenantID, resource).Scan(&at); err != nil {
 		return nil, fmt.Errorf("look for a whole pass: %w", err)
 	}
 	return at, nil
+}
+
+// Proof is a reading of a list, whole or until what was known, that came out equal.
+type Proof struct {
+	RunID      uuid.UUID
+	AskedAt    time.Time // when its first page was asked for
+	FinishedAt time.Time // when its last page was done
+	RunEndedAt time.Time
+}
+
+// NewestProof returns a tenant's newest reading of a list that came out equal; nil
+// where there is none.
+func (db *DB) NewestProof(ctx context.Context, tenantID uuid.UUID, resource string) (*Proof, error) {
+	rows, err := db.pool.Query(ctx, `
+		SELECT s.run_id, coalesce(s.finished_at, r.lists_done_at) AS finished_at, coalesce(r.finished_at, now()) AS run_ended_at,
+		       (SELECT min(coalesce(f.asked_at, f.started_at))
+		        FROM streams AS f
+		        WHERE f.run_id = s.run_id AND f.resource = s.resource) AS asked_at
+		FROM streams AS s
+		JOIN runs AS r ON r.id = s.run_id
+		WHERE s.tenant_id = $1 AND s.resource = $2 AND `+proven+`
+		ORDER BY s.id DESC
+		LIMIT 1`, tenantID, resource)
+	if err != nil {
+		return nil, fmt.Errorf("look for a proven reading: %w", err)
+	}
+	p, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[Proof])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // none is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for a proven reading: %w", err)
+	}
+	return p, nil
 }
 
 // streamTotals gives the totals of each run's streams by resource, in the order

@@ -77,29 +77,51 @@ func (d *DB) DetailsDue(ctx context.Context, afterKey string, limit int) ([]Orde
 	return due, wrap(err, "list orders without detail")
 }
 
-// Unseen returns the ids of live records that a whole pass did not show though
-// they were there when it began; in order, after afterKey. Carts that are known
-// to have left the list are not among them.
+// Unseen returns the ids of live records that a run did not show though they were
+// there when it began; in order, after afterKey. Carts that are known to have left
+// the list are not among them.
 func (d *DB) Unseen(
 	ctx context.Context, resource string, run uuid.UUID, startedAt time.Time, afterKey string, limit int,
+) ([]string, error) {
+	return d.unseen(ctx, resource, func(s Shape) string { return "t." + s.seen + " IS DISTINCT FROM $2" }, run, startedAt, afterKey, limit)
+}
+
+// UnseenAgain is Unseen for a later pass of a run, by the instant at which that pass
+// began. What it showed and could not be stored is not among them.
+func (d *DB) UnseenAgain(
+	ctx context.Context, resource string, run uuid.UUID, began time.Time, afterKey string, limit int,
+) ([]string, error) {
+	return d.unseen(ctx, resource, func(s Shape) string { return notRejected(s, 2, 3) }, run, began, afterKey, limit)
+}
+
+// notRejected keeps away the rows t that a run has rejected since an instant, which
+// are the statement's parameters run and since. By rejects_run_resource_key_key.
+func notRejected(s Shape, run, since int) string {
+	return fmt.Sprintf(`NOT EXISTS (
+				SELECT FROM rejects AS j
+				WHERE j.run = $%d AND j.resource = '%s' AND j.key = t.%s AND j.created_at >= $%d)`, run, s.Resource, s.Key, since)
+}
+
+func (d *DB) unseen(
+	ctx context.Context, resource string, not func(Shape) string, run uuid.UUID, before time.Time, afterKey string, limit int,
 ) ([]string, error) {
 	s, err := counting(resource)
 	if err != nil {
 		return nil, err
 	}
-	also := ""
+	also := not(s)
 	if resource == Carts {
-		also = "AND NOT left_list"
+		also += " AND NOT t.left_list"
 	}
 	var keys []string
 	err = d.with(ctx, func(c *pgx.Conn) error {
 		// By the unique index on the source's id.
 		rows, _ := c.Query(ctx, fmt.Sprintf(`
-			SELECT %[1]s
-			FROM %[2]s
-			WHERE %[1]s > $1 AND deleted_at IS NULL AND %[3]s IS DISTINCT FROM $2 AND read_at < $3 %[4]s
-			ORDER BY %[1]s
-			LIMIT $4`, s.Key, s.Table, s.seen, also), afterKey, run, startedAt, limit)
+			SELECT t.%[1]s
+			FROM %[2]s AS t
+			WHERE t.%[1]s > $1 AND t.deleted_at IS NULL AND t.read_at < $3 AND %[3]s
+			ORDER BY t.%[1]s
+			LIMIT $4`, s.Key, s.Table, also), afterKey, run, before, limit)
 		keys, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
