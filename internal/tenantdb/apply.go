@@ -106,6 +106,13 @@ func (m *merge) bury(ctx context.Context, s Shape, key string, cur *state, at To
 	if err != nil {
 		return fmt.Errorf("empty the record: %w", err)
 	}
+	kept := s.Resource
+	if s.Table == "salla_orders" {
+		kept = OrderDetails
+	}
+	if _, err := m.resolve(ctx, kept, []string{key}); err != nil {
+		return err
+	}
 	source := map[string]string{"salla_orders": "salla_order_id", "salla_carts": "salla_cart_id"}[s.Table]
 	if source == "" {
 		return nil

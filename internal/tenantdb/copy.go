@@ -7,12 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/wosool/wosool/internal/blueprint"
 )
@@ -26,13 +24,15 @@ func customerColumn(table string) string {
 // insert copies new rows into the table, linked to their people. There is no
 // conflict to be asked for: the merge lock lets nobody else add one. A value that
 // the table refuses refuses all of them.
-func (m *merge) insert(ctx context.Context, table blueprint.Table, s Shape, items []*item) error {
+func (m *merge) insert(ctx context.Context, table blueprint.Table, s Shape, items []*item, known *known) error {
 	if len(items) == 0 {
 		return nil
 	}
-	people, err := m.people(ctx, s, items)
-	if err != nil {
-		return err
+	if customers := known.people.unknown(s, items); len(customers) > 0 { // they were not mapped when it was asked
+		rows, _ := m.tx.Query(ctx, peopleByCustomer, customers)
+		if err := known.people.collect(rows, customers); err != nil {
+			return fmt.Errorf("find the people of %s: %w", s.Resource, err)
+		}
 	}
 	columns := append([]string{s.Key}, written(s, m.run)...)
 	customer := customerColumn(s.Table)
@@ -53,7 +53,7 @@ func (m *merge) insert(ctx context.Context, table blueprint.Table, s Shape, item
 	for _, it := range items {
 		values := columnValues(s, m.run, it)
 		if customer != "" {
-			if person, ok := people[customerOf(it, customer)]; ok {
+			if person := known.people[customerOf(it, customer)]; person != uuid.Nil {
 				values["person_id"] = person
 				m.derived.person(person)
 			}
@@ -88,32 +88,6 @@ func customerOf(it *item, column string) string {
 		return key.String()
 	}
 	return ""
-}
-
-// people gives the people, by the source's ids, to whom the items belong.
-func (m *merge) people(ctx context.Context, s Shape, items []*item) (map[string]uuid.UUID, error) {
-	customer := customerColumn(s.Table)
-	keys := map[string]bool{}
-	for _, it := range items {
-		if key := customerOf(it, customer); key != "" {
-			keys[key] = true
-		}
-	}
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	rows, _ := m.tx.Query(ctx, `
-		SELECT salla_customer_id, id
-		FROM people
-		WHERE salla_customer_id = ANY($1)`, slices.Collect(maps.Keys(keys)))
-	found := make(map[string]uuid.UUID, len(keys))
-	var key string
-	var id uuid.UUID
-	_, err := pgx.ForEachRow(rows, []any{&key, &id}, func() error {
-		found[key] = id
-		return nil
-	})
-	return found, wrap(err, "find the people of "+s.Resource)
 }
 
 // copyText is rows in the text form of COPY. What a value becomes in it is what

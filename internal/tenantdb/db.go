@@ -36,15 +36,9 @@ func (d *DB) with(ctx context.Context, fn func(*pgx.Conn) error) error {
 // merging runs fn in a transaction that holds the merge lock. Its statements go
 // by key: a plan made while the tables were still empty must not scan them.
 func (d *DB) merging(ctx context.Context, fn func(pgx.Tx) error) error {
+	begin := fmt.Sprintf(`BEGIN; SELECT pg_advisory_xact_lock(%d), set_config('enable_seqscan', 'off', true)`, mergeLock)
 	return d.with(ctx, func(c *pgx.Conn) error {
-		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, `
-				SELECT pg_advisory_xact_lock($1), set_config('enable_seqscan', 'off', true)`, int64(mergeLock))
-			if err != nil {
-				return fmt.Errorf("take the merge lock: %w", err)
-			}
-			return fn(tx)
-		})
+		return pgx.BeginTxFunc(ctx, c, pgx.TxOptions{BeginQuery: begin}, fn)
 	})
 }
 

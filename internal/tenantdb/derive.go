@@ -110,8 +110,8 @@ func (m *merge) derive(ctx context.Context) error {
 		if len(step.keys) == 0 {
 			continue
 		}
-		if _, err := m.tx.Exec(ctx, step.query, step.keys); err != nil {
-			return fmt.Errorf("%s: %w", step.doing, err)
+		if err := m.exec(ctx, step.doing, step.query, step.keys); err != nil {
+			return err
 		}
 	}
 	if err := m.touchedPeople(ctx); err != nil {
@@ -120,8 +120,7 @@ func (m *merge) derive(ctx context.Context) error {
 	if len(d.persons) == 0 {
 		return nil
 	}
-	_, err := m.tx.Exec(ctx, totals(true), slices.Collect(maps.Keys(d.persons)))
-	return wrap(err, "recompute people's totals")
+	return m.exec(ctx, "recompute people's totals", totals(true), slices.Collect(maps.Keys(d.persons)))
 }
 
 // touchedPeople adds the people whose rows or orders were stored; those of new
@@ -129,6 +128,9 @@ func (m *merge) derive(ctx context.Context) error {
 func (m *merge) touchedPeople(ctx context.Context) error {
 	if len(m.derived.people) == 0 && len(m.derived.looseOrders) == 0 {
 		return nil
+	}
+	if err := m.flush(ctx); err != nil {
+		return err
 	}
 	rows, _ := m.tx.Query(ctx, `
 		SELECT id
@@ -234,7 +236,8 @@ func totals(some bool) string {
 }
 
 // FinishRun computes every person's totals and tags anew, VIP among them. It
-// belongs to the end of a run and to every day, since tags also age.
+// belongs to the end of a run and to every day, since tags also age. It forgets the
+// pages of runs that began more than thirty days ago, too.
 func (d *DB) FinishRun(ctx context.Context) error {
 	err := d.merging(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = on`); err != nil {
@@ -243,5 +246,8 @@ func (d *DB) FinishRun(ctx context.Context) error {
 		_, err := tx.Exec(ctx, totals(false))
 		return err
 	})
-	return wrap(err, "recompute all people's totals")
+	if err != nil {
+		return fmt.Errorf("recompute all people's totals: %w", err)
+	}
+	return d.prunePages(ctx)
 }

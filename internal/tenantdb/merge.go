@@ -28,6 +28,27 @@ type merge struct {
 	rejects []Reject
 	counts  Tally
 	derived derived
+	later   *pgx.Batch // what is asked for by exec, if it need not be done at once
+}
+
+// exec runs a statement of which only matters that it is done, or puts it off.
+func (m *merge) exec(ctx context.Context, doing, query string, args ...any) error {
+	if m.later != nil {
+		m.later.Queue(query, args...)
+		return nil
+	}
+	_, err := m.tx.Exec(ctx, query, args...)
+	return wrap(err, doing)
+}
+
+// flush does what was put off.
+func (m *merge) flush(ctx context.Context) error {
+	if m.later == nil || m.later.Len() == 0 {
+		return nil
+	}
+	put := m.later
+	m.later = &pgx.Batch{}
+	return wrap(m.tx.SendBatch(ctx, put).Close(), "bring into line what follows")
 }
 
 // mergeRecords runs fn in a merging transaction, and once more where a value was
@@ -53,28 +74,34 @@ type item struct {
 // batch merges records of one shape and returns what became of each, in the
 // order of their first appearance; of a key that comes twice the newest counts.
 func (m *merge) batch(ctx context.Context, b Batch) ([]*item, error) {
-	table, err := m.db.table(b.Shape.Table)
-	if err != nil {
-		return nil, err
-	}
 	items, err := m.admit(b)
 	if err != nil || len(items) == 0 {
 		return items, err
 	}
-	states, err := m.states(ctx, b.Shape, items)
+	var ask pgx.Batch
+	known := m.look(&ask, b.Shape, items)
+	if err := m.tx.SendBatch(ctx, &ask).Close(); err != nil {
+		return nil, fmt.Errorf("read stored %s: %w", b.Shape.Resource, err)
+	}
+	return items, m.settle(ctx, b, items, known)
+}
+
+// settle decides on items by what is known of them, and does it.
+func (m *merge) settle(ctx context.Context, b Batch, items []*item, known *known) error {
+	table, err := m.db.table(b.Shape.Table)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var write, touch []*item
 	for _, it := range items {
 		if it.outcome == Rejected {
 			continue
 		}
-		it.cur = states[it.rec.Key]
+		it.cur = known.states[it.rec.Key]
 		switch it.outcome = decide(b.Shape, it.cur, it.rec); it.outcome {
 		case Stored:
 			if err := m.fill(b.Shape, it); err != nil {
-				return nil, err
+				return err
 			}
 			if it.outcome == Stored {
 				write = append(write, it)
@@ -84,24 +111,22 @@ func (m *merge) batch(ctx context.Context, b Batch) ([]*item, error) {
 		case NeedsRead, Rejected:
 		}
 	}
-	if err := m.addRefunds(ctx, b.Shape, write); err != nil {
-		return nil, err
-	}
-	if err := m.write(ctx, table, b.Shape, write); err != nil {
-		return nil, err
+	m.addRefunds(write, known.refunded)
+	if err := m.write(ctx, table, b.Shape, write, known); err != nil {
+		return err
 	}
 	if err := m.touch(ctx, b.Shape, touch); err != nil {
-		return nil, err
+		return err
 	}
-	if err := m.count(ctx, b.Shape, items); err != nil {
-		return nil, err
+	if err := m.count(ctx, b.Shape, items, known.rejects); err != nil {
+		return err
 	}
 	for _, it := range items {
 		if it.outcome == Stored {
 			m.derived.add(b.Shape, it, !m.careful)
 		}
 	}
-	return items, nil
+	return nil
 }
 
 // admit turns records into items, drops repetitions and rejects what has no id
@@ -235,78 +260,35 @@ func before(a, b Record) bool {
 	return a.ReadAt.Before(b.ReadAt)
 }
 
-// states reads what is stored under the items' keys.
-func (m *merge) states(ctx context.Context, s Shape, items []*item) (map[string]*state, error) {
-	keys := make([]string, 0, len(items))
-	for _, it := range items {
-		keys = append(keys, it.rec.Key)
-	}
-	seen, person := "NULL::uuid", "NULL::uuid"
-	if s.seen != "" {
-		seen = "t." + s.seen
-	}
-	if s.Table == "salla_orders" || s.Table == "salla_carts" {
-		person = "t.person_id"
-	}
-	rows, _ := m.tx.Query(ctx, fmt.Sprintf(`
-		SELECT t.%[1]s AS key, t.%[2]s AS hash, t.source_hash AS list_hash, t.source_updated_at AS updated_at,
-			t.read_at, %[3]s AS seen, t.deleted_at, %[4]s AS person_id
-		FROM %[5]s t
-		WHERE t.%[1]s = ANY($1)`, s.Key, s.Hash, seen, person, s.Table), keys)
-	found, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[state])
-	if err != nil {
-		return nil, fmt.Errorf("read stored %s: %w", s.Resource, err)
-	}
-	states := make(map[string]*state, len(found))
-	for _, f := range found {
-		states[f.Key] = f
-	}
-	return states, nil
-}
-
 // addRefunds keeps an order that an order.refunded event was seen for partially
 // refunded, whatever its document says, unless it is refunded as a whole.
-func (m *merge) addRefunds(ctx context.Context, s Shape, items []*item) error {
-	if s.Table != "salla_orders" || len(items) == 0 {
-		return nil
-	}
-	keys := make([]string, 0, len(items))
+func (m *merge) addRefunds(items []*item, refunded map[string]bool) {
 	for _, it := range items {
-		keys = append(keys, it.rec.Key)
-	}
-	rows, _ := m.tx.Query(ctx, `
-		SELECT order_id
-		FROM order_refunds
-		WHERE order_id = ANY($1)`, keys)
-	refunded, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return fmt.Errorf("read refunds: %w", err)
-	}
-	m.derived.refunded = append(m.derived.refunded, refunded...)
-	for _, it := range items {
-		status, has := it.rec.Fields["financial_status"]
-		if has && status != "REFUNDED" && slices.Contains(refunded, it.rec.Key) {
+		if !refunded[it.rec.Key] {
+			continue
+		}
+		m.derived.refunded = append(m.derived.refunded, it.rec.Key)
+		if status, has := it.rec.Fields["financial_status"]; has && status != "REFUNDED" {
 			fields := maps.Clone(it.rec.Fields)
 			fields["financial_status"] = "PARTIALLY_REFUNDED"
 			it.rec.Fields = fields
 		}
 	}
-	return nil
 }
 
 // write stores items all at once. Where that is refused the whole merge is made
 // again, carefully: then it stores items one by one if it must, so that only what
 // cannot be stored is rejected.
-func (m *merge) write(ctx context.Context, table blueprint.Table, s Shape, items []*item) error {
+func (m *merge) write(ctx context.Context, table blueprint.Table, s Shape, items []*item, known *known) error {
 	if len(items) == 0 {
 		return nil
 	}
 	if !m.careful {
-		fresh, known := split(items)
-		if err := m.insert(ctx, table, s, fresh); err != nil {
+		fresh, there := split(items)
+		if err := m.insert(ctx, table, s, fresh, known); err != nil {
 			return wrap(err, "store "+s.Resource)
 		}
-		return wrap(store(ctx, m.tx, table, s, m.run, known), "store "+s.Resource)
+		return wrap(store(ctx, m.tx, table, s, m.run, there), "store "+s.Resource)
 	}
 	all := pgx.BeginFunc(ctx, m.tx, func(tx pgx.Tx) error { return store(ctx, tx, table, s, m.run, items) })
 	if all == nil || !isBadValue(all) {
@@ -366,22 +348,24 @@ func (m *merge) touch(ctx context.Context, s Shape, items []*item) error {
 	if s.Hash == "detail_hash" && s.Table == "salla_orders" {
 		also += ", detail_list_hash = CASE WHEN v.read_at IS NULL THEN t.detail_list_hash ELSE t.source_hash END"
 	}
-	_, err := m.tx.Exec(ctx, fmt.Sprintf(`
+	return m.exec(ctx, "note unchanged "+s.Resource, fmt.Sprintf(`
 		UPDATE %s AS t
 		SET read_at = greatest(t.read_at, v.read_at)%s
 		FROM unnest($1::text[], $2::timestamptz[]) AS v (key, read_at)
 		WHERE t.%s = v.key`, s.Table, also, s.Key), args...)
-	return wrap(err, "note unchanged "+s.Resource)
 }
 
 // count adds what was imported or unchanged to the tally, unless the run has
-// counted the record already, be it as a reject.
-func (m *merge) count(ctx context.Context, s Shape, items []*item) error {
+// counted the record already, be it as a reject. rejects tells whether there are any.
+func (m *merge) count(ctx context.Context, s Shape, items []*item, rejects bool) error {
 	if s.Part {
 		return nil
 	}
 	var keys []string
 	for _, it := range items {
+		if !rejects {
+			break
+		}
 		if it.outcome == Stored || it.outcome == Unchanged || it.outcome == Stale {
 			keys = append(keys, it.rec.Key)
 		}

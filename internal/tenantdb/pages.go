@@ -132,12 +132,22 @@ func (d *DB) CommitPage(ctx context.Context, p PageCommit) (PageResult, error) {
 	}
 	var result *PageResult
 	err = d.mergeRecords(ctx, func(tx pgx.Tx, careful bool) error {
-		rows, _ := tx.Query(ctx, `
+		m := &merge{db: d, tx: tx, run: p.Ref.Run, careful: careful, later: &pgx.Batch{}}
+		var page pageRow
+		var ask pgx.Batch
+		ask.Queue(`
 			SELECT `+pageColumns+`
 			FROM import_pages
 			WHERE stream = $1 AND seq = $2
-			FOR UPDATE`, p.Ref.Stream, p.Ref.Seq)
-		page, err := one[pageRow](rows, "page")
+			FOR UPDATE`, p.Ref.Stream, p.Ref.Seq).Query(func(rows pgx.Rows) (err error) {
+			page, err = one[pageRow](rows, "page")
+			return err
+		})
+		first, err := m.begin(&ask, batches)
+		if err != nil {
+			return err
+		}
+		err = tx.SendBatch(ctx, &ask).Close()
 		if errors.Is(err, fault.NotFound) || err == nil && page.Fence != p.Fence && protect.PageFence {
 			return fault.ErrLost
 		}
@@ -147,14 +157,20 @@ func (d *DB) CommitPage(ctx context.Context, p PageCommit) (PageResult, error) {
 		if result = page.result(); result != nil {
 			return nil
 		}
-		m := &merge{db: d, tx: tx, run: page.Run, careful: careful}
+		m.run = page.Run
+		if err := first(ctx); err != nil {
+			return err
+		}
 		records := len(p.Rejects) + p.Deleted
-		for _, b := range batches {
-			if _, err := m.batch(ctx, b); err != nil {
-				return err
-			}
+		for i, b := range batches {
 			if b.Shape.seen != "" {
 				records += len(b.Records)
+			}
+			if i == 0 {
+				continue
+			}
+			if _, err := m.batch(ctx, b); err != nil {
+				return err
 			}
 		}
 		if err := m.derive(ctx); err != nil {
@@ -173,9 +189,25 @@ func (d *DB) CommitPage(ctx context.Context, p PageCommit) (PageResult, error) {
 	return *result, nil
 }
 
-// finish ends the page's transaction: no row, no page.
+// begin asks for what is to be known of the first batch, together with what is asked
+// for already, and returns what merges it then.
+func (m *merge) begin(ask *pgx.Batch, batches []Batch) (func(context.Context) error, error) {
+	none := func(context.Context) error { return nil }
+	if len(batches) == 0 {
+		return none, nil
+	}
+	items, err := m.admit(batches[0])
+	if err != nil || len(items) == 0 {
+		return none, err
+	}
+	known := m.look(ask, batches[0].Shape, items)
+	return func(ctx context.Context) error { return m.settle(ctx, batches[0], items, known) }, nil
+}
+
+// finish does what was put off and ends the page's transaction: no row, no page.
 func (m *merge) finish(ctx context.Context, p PageCommit, records int) (*PageResult, error) {
-	rows, _ := m.tx.Query(ctx, `
+	var page pageRow
+	m.later.Queue(`
 		UPDATE import_pages
 		SET done_at = now(), imported = @imported, unchanged = @unchanged, rejected = @rejected, records = @records,
 			deleted = @deleted, digest = @digest, has_next = @has_next, next_cursor = @next_cursor, source_total = @source_total, total_pages = @total_pages
@@ -185,8 +217,11 @@ func (m *merge) finish(ctx context.Context, p PageCommit, records int) (*PageRes
 		"imported": m.counts.Imported, "unchanged": m.counts.Unchanged, "rejected": m.counts.Rejected,
 		"records": records, "deleted": p.Deleted, "digest": p.Digest, "has_next": p.HasNext, "next_cursor": p.NextCursor,
 		"source_total": p.SourceTotal, "total_pages": p.TotalPages,
+	}).Query(func(rows pgx.Rows) (err error) {
+		page, err = one[pageRow](rows, "page")
+		return err
 	})
-	page, err := one[pageRow](rows, "page")
+	err := m.flush(ctx)
 	if errors.Is(err, fault.NotFound) {
 		return nil, fault.ErrLost
 	}

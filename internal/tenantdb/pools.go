@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/wosool/wosool/internal/fault"
 )
@@ -161,7 +162,19 @@ func (p *Pools) connect(ctx context.Context, t Target) (*pgx.Conn, error) {
 	config.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	config.RuntimeParams["random_page_cost"] = "1.1"
 	config.RuntimeParams["jit"] = "off"
+	config.AfterConnect = compressFast
 	return pgx.ConnectConfig(ctx, config)
+}
+
+// compressFast has PostgreSQL compress documents by LZ4 where it was built with it:
+// its own way takes a third of the time that storing a document takes. Either way
+// reads what the other has written.
+func compressFast(ctx context.Context, c *pgconn.PgConn) error {
+	_, err := c.Exec(ctx, `
+		SELECT set_config(name, 'lz4', false)
+		FROM pg_settings
+		WHERE name = 'default_toast_compression' AND 'lz4' = ANY(enumvals)`).ReadAll()
+	return err
 }
 
 // wait returns a place, at once or when others have given theirs back.

@@ -84,6 +84,7 @@ type openReject struct {
 	Resource  string
 	Field     string
 	Reason    string
+	Record    string
 	Newer     bool // there is another open one of the same record, of later
 }
 
@@ -144,7 +145,7 @@ func (r *redrive) run(ctx context.Context, list []Redrive) error {
 	if err := r.derive(ctx); err != nil {
 		return err
 	}
-	if err := r.settle(ctx); err != nil {
+	if err := r.settle(ctx, open); err != nil {
 		return err
 	}
 	return r.follow(ctx, later)
@@ -157,7 +158,7 @@ func (r *redrive) lock(ctx context.Context, list []Redrive) (map[uuid.UUID]openR
 		ids[i] = one.ID
 	}
 	rows, _ := r.tx.Query(ctx, `
-		SELECT id, created_at, run, resource, coalesce(field, '') AS field, reason, `+newerReject+` AS newer
+		SELECT id, created_at, run, resource, coalesce(field, '') AS field, reason, record, `+newerReject+` AS newer
 		FROM rejects AS r
 		WHERE id = ANY($1) AND redriven_at IS NULL
 		ORDER BY id
@@ -286,8 +287,8 @@ func withoutEnds(s Shape, rec Record) Record {
 
 // settle notes what became of the rejects: those that are no longer needed are
 // settled, and older ones of the same record with them; the others get the newest
-// reason.
-func (r *redrive) settle(ctx context.Context) error {
+// reason, and keep their record also where a part of it was stored.
+func (r *redrive) settle(ctx context.Context, open map[uuid.UUID]openReject) error {
 	var settled, refused []uuid.UUID
 	var fields, reasons []string
 	for id, one := range r.done {
@@ -302,18 +303,34 @@ func (r *redrive) settle(ctx context.Context) error {
 	}
 	if _, err := r.tx.Exec(ctx, `
 		UPDATE rejects AS r
-		SET redriven_at = now()
+		SET record = '', redriven_at = now()
 		FROM rejects AS s
 		WHERE s.id = ANY($1) AND r.resource = s.resource AND r.key = s.key AND r.redriven_at IS NULL`, settled); err != nil {
 		return fmt.Errorf("settle rejects: %w", err)
 	}
-	_, err := r.tx.Exec(ctx, `
+	rows, _ := r.tx.Query(ctx, `
 		UPDATE rejects AS r
 		SET field = nullif(v.field, ''), reason = v.reason, redriven_at = NULL
 		FROM unnest($1::uuid[], $2::text[], $3::text[]) AS v (id, field, reason)
 		WHERE r.id = v.id
-			AND (r.field, r.reason, r.redriven_at) IS DISTINCT FROM (nullif(v.field, ''), v.reason, NULL::timestamptz)`, refused, fields, reasons)
-	return wrap(err, "note why rejects are still refused")
+			AND (r.field, r.reason, r.redriven_at) IS DISTINCT FROM (nullif(v.field, ''), v.reason, NULL::timestamptz)
+		RETURNING CASE WHEN r.record = '' THEN r.id END`, refused, fields, reasons)
+	emptied, err := pgx.CollectRows(rows, pgx.RowTo[*uuid.UUID])
+	if err != nil {
+		return fmt.Errorf("note why rejects are still refused: %w", err)
+	}
+	for _, id := range emptied {
+		if id == nil {
+			continue
+		}
+		if _, err := r.tx.Exec(ctx, `
+			UPDATE rejects
+			SET record = $2
+			WHERE id = $1`, *id, open[*id].Record); err != nil {
+			return fmt.Errorf("keep a refused record: %w", err)
+		}
+	}
+	return nil
 }
 
 // follow says of rejects that had a newer one of the same record whether they were

@@ -56,6 +56,20 @@ func isOpen(t *testing.T, db *tenantdb.DB, id uuid.UUID) bool {
 	return r.RedrivenAt == nil
 }
 
+// wantEmptied fails unless rejects are settled and keep no record.
+func wantEmptied(t *testing.T, db *tenantdb.DB, ids ...uuid.UUID) {
+	t.Helper()
+	for _, id := range ids {
+		r, err := db.Reject(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.RedrivenAt == nil || r.Record != "" || r.Reason == "" {
+			t.Errorf("the reject of %s keeps %q, settled %v, reason %q", r.Resource, r.Record, r.RedrivenAt, r.Reason)
+		}
+	}
+}
+
 func TestRedriveMergesLikeAReadOfThen(t *testing.T) {
 	t.Parallel()
 	db, c := newDB(t)
@@ -206,6 +220,7 @@ func TestOrderReadByItselfSettlesItsRejects(t *testing.T) {
 	if isOpen(t, db, listed) || isOpen(t, db, details) {
 		t.Error("they are still open")
 	}
+	wantEmptied(t, db, listed, details)
 	other := hold(t, c, run, tenantdb.OrderDetails, "2", "", "the order cannot be read")
 	apply(t, db, tenantdb.OrderList(), order("2", "c", "CONFIRMED", "7", 1))
 	if !isOpen(t, db, other) {
@@ -214,6 +229,7 @@ func TestOrderReadByItselfSettlesItsRejects(t *testing.T) {
 	if err := db.SettleRejects(t.Context(), tenantdb.Orders, "2"); err != nil || isOpen(t, db, other) {
 		t.Errorf("a record that is gone keeps its rejects open: %v", err)
 	}
+	wantEmptied(t, db, other)
 }
 
 // Kept again in the same run, a reject is open again and counts once.

@@ -13,7 +13,8 @@ import (
 	"github.com/wosool/wosool/internal/fault"
 )
 
-// Reject is a record that cannot be stored. It is kept whole, with the reason.
+// Reject is a record that cannot be stored. It is kept whole, with the reason,
+// until it is settled.
 type Reject struct {
 	Resource string
 	SourceID string // "" where the record has none
@@ -47,6 +48,11 @@ func (m *merge) keep(ctx context.Context, rejects []Reject, page *PageRef) error
 	var seq *int
 	if page != nil {
 		stream, seq = &page.Stream, &page.Seq
+	}
+	if len(rejects) > 0 {
+		if err := m.flush(ctx); err != nil { // what was put off may be what counts a record
+			return err
+		}
 	}
 	done := map[string]bool{}
 	for _, r := range rejects {
@@ -98,6 +104,10 @@ func (m *merge) keep(ctx context.Context, rejects []Reject, page *PageRef) error
 	return nil
 }
 
+// settled is SQL for what makes a reject settled. Its record is kept no longer: it
+// is in the row, was overtaken, or belongs to somebody who is gone at the source.
+const settled = `record = '', redriven_at = now()`
+
 // resolve settles the rejects of records that are stored after all, and returns
 // the keys that this run had counted as rejected, settled before or not. An
 // order that was read by itself is stored whole, so that what was kept of the
@@ -109,7 +119,7 @@ func (m *merge) resolve(ctx context.Context, resource string, keys []string) (ma
 	rows, _ := m.tx.Query(ctx, `
 		WITH settled AS (
 			UPDATE rejects
-			SET redriven_at = now()
+			SET `+settled+`
 			WHERE resource = ANY($1) AND key = ANY($2) AND redriven_at IS NULL
 		)
 		SELECT key
@@ -149,6 +159,28 @@ func (d *DB) SettleRejects(ctx context.Context, resource, key string) error {
 	return wrap(err, "settle the rejects of a record")
 }
 
+// SettleOlder settles, after a whole pass of a run over a resource's list that
+// came out equal, the rejects that earlier runs kept before the pass began: what
+// still cannot be stored was kept anew by this run, the rest is gone. Of
+// order_details, which are not all read by a run, it settles those that this run
+// has kept anew. What no import brought stays.
+func (d *DB) SettleOlder(ctx context.Context, resource string, run uuid.UUID, before time.Time) error {
+	anew := ""
+	if resource == OrderDetails {
+		anew = `AND EXISTS (SELECT FROM rejects AS n WHERE n.run = $2 AND n.resource = r.resource AND n.key = r.key)`
+	}
+	err := d.merging(ctx, func(tx pgx.Tx) error {
+		// By rejects_open_idx.
+		_, err := tx.Exec(ctx, `
+			UPDATE rejects AS r
+			SET `+settled+`
+			WHERE r.resource = $1 AND r.run <> $2 AND r.run <> $4 AND r.created_at < $3 AND r.redriven_at IS NULL `+anew,
+			resource, run, before, nilRun)
+		return err
+	})
+	return wrap(err, "settle older rejects of "+resource)
+}
+
 // StoredReject is a reject as the tenant's database keeps it.
 type StoredReject struct {
 	ID         uuid.UUID
@@ -157,9 +189,9 @@ type StoredReject struct {
 	SourceID   *string
 	Field      *string
 	Reason     string
-	Record     string
+	Record     string     // "" once it is settled
 	CreatedAt  time.Time  // when it was kept as it is
-	RedrivenAt *time.Time // when it was settled: stored since, or overtaken by what is stored
+	RedrivenAt *time.Time // when it was settled: stored since, overtaken by what is stored, or gone at the source
 }
 
 const rejectColumns = `id, run, resource, source_id, field, reason, record, created_at, redriven_at`
