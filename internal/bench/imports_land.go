@@ -31,7 +31,9 @@ const (
 // renderedPages are the answers of a shop to the requests for its lists.
 type renderedPages struct {
 	customers, orders [][]byte
-	bare              [][]bareRow // what the orders come to, once that is known
+	bare              [][]bareRow    // what the orders come to, once that is known
+	people            []byte         // the customers before that, as COPY has them
+	digests           map[int]string // of the first so many orders as ours leaves them
 }
 
 // orderSize is the mean size of an order, in bytes.
@@ -107,11 +109,25 @@ func (p *renderedPages) rows(ctx context.Context) (_ [][]bareRow, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, drop()) }()
-	if _, _, err := landTwice(ctx, shop, p); err != nil {
+	if _, _, err := land(ctx, shop, tenantdb.Customers, p.customers); err != nil {
 		return nil, err
 	}
-	p.bare, err = readRows(ctx, shop)
-	return p.bare, err
+	if err := p.savePeople(ctx, shop); err != nil {
+		return nil, err
+	}
+	if _, _, err := land(ctx, shop, tenantdb.Orders, p.orders); err != nil {
+		return nil, err
+	}
+	if p.bare, err = readRows(ctx, shop); err != nil {
+		return nil, err
+	}
+	p.digests = map[int]string{}
+	for _, n := range []int{importSingles, len(p.bare[0])} {
+		if p.digests[n], err = shop.digest(ctx, p.bare[0][:n]); err != nil {
+			return nil, err
+		}
+	}
+	return p.bare, nil
 }
 
 // shop is a tenant's database and the ways into it.
@@ -152,8 +168,18 @@ func newShop(ctx context.Context) (_ *shop, drop func() error, err error) {
 		return nil, nil, errors.Join(errors.New("DATABASE_URL is not a PostgreSQL URL"), drop())
 	}
 	config.User, config.Password, config.Database = name, importPassword, name
+	// As ours has it.
+	config.RuntimeParams["random_page_cost"], config.RuntimeParams["jit"] = "1.1", "off"
+	config.RuntimeParams["enable_seqscan"] = "off"
 	if s.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
 		return nil, nil, errors.Join(errors.New("connect to a tenant's database: it does not answer"), drop())
+	}
+	_, err = s.conn.Exec(ctx, `
+		SELECT set_config(name, 'lz4', false)
+		FROM pg_settings
+		WHERE name = 'default_toast_compression' AND 'lz4' = ANY(enumvals)`)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("set up a connection: %w", err), drop())
 	}
 	return s, drop, nil
 }
