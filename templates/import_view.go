@@ -15,6 +15,7 @@ type ImportView struct {
 	NoStream     string // why there is none
 	Curve        FigureView
 	Passes       []PassRow
+	Windows      *WindowsView // nil: orders are not read by date
 	Rejects      []RejectedRow
 	History      []TimelineItem
 	CSV, JSON    string // the addresses of the report
@@ -29,6 +30,18 @@ type PassRow struct {
 	Deleted                                    string // that the list itself calls deleted
 	Before, After, Difference, Took, PerMinute string
 	Reason                                     string
+}
+
+// WindowsView is how an import reads orders by the dates they were placed on.
+type WindowsView struct {
+	Line string
+	Rows []WindowRow // those that did not come whole, or not yet
+	More string      // that there are others
+}
+
+// WindowRow is one stretch of dates.
+type WindowRow struct {
+	Dates, Kind, Status, Counted, Came, Pages string
 }
 
 // RejectedRow is how many records of a resource were rejected.

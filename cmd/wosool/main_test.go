@@ -175,13 +175,13 @@ func TestImports(t *testing.T) {
 	if got := s.db(`SELECT array_to_string(resources, ',') || ' ' || since FROM runs`); got != "orders,carts 2026-01-31 00:00:00+00" {
 		t.Errorf("run = %s", got)
 	}
-	s.exec(`UPDATE runs SET status = 'running', started_at = now() - interval '2 minutes', state = 'done'`)
+	s.exec(`UPDATE runs SET status = 'running', started_at = now() - interval '10 minutes', state = 'done'`)
 	s.exec(`INSERT INTO streams (id, run_id, tenant_id, resource, per_page, ahead, imported, total_before, started_at)
 		SELECT gen_random_uuid(), id, tenant_id, 'orders', 60, 1, 600, 6000, started_at FROM runs`)
 	s.exec(`INSERT INTO pages (id, stream_id, run_id, tenant_id, seq, records, done_at, state)
 		SELECT gen_random_uuid(), id, run_id, tenant_id, i, 60, now() - interval '30 s', 'done' FROM streams, generate_series(1, 10) AS i`)
 	s.exec(`INSERT INTO connections (id, status) SELECT id, 'active' FROM tenants ON CONFLICT DO NOTHING`)
-	if out := s.done("import status palm"); !strings.Contains(out, "300 records a minute") || !strings.Contains(out, "about 18 minutes left") || !strings.Contains(out, "6000") {
+	if out := s.done("import status palm"); !strings.Contains(out, "200 records a minute") || !strings.Contains(out, "about 27 minutes left") || !strings.Contains(out, "6000") {
 		t.Errorf("status = %s, want its rate and what is left", out)
 	}
 	if _, errs, _ := s.run("import start palm"); !strings.Contains(errs, "this one is queued") {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/wosool/wosool/internal/access"
 	"github.com/wosool/wosool/internal/config"
-	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenantdb"
 	"github.com/wosool/wosool/internal/vault"
@@ -17,15 +16,15 @@ import (
 )
 
 type rejectsListCmd struct {
-	Tenant   string `arg:"" help:"The tenant's id, merchant or slug."`
-	Import   string `placeholder:"ID" help:"Only those of this import."`
-	Resource string `enum:",customers,products,orders,carts,order_details" default:"" help:"Only those of this resource."`
-	Field    string `placeholder:"PATH" help:"Only those with this field at fault; - for those that name none."`
-	Reason   string `placeholder:"TEXT" help:"Only those with this reason, or one that differs only in quoted texts, ids and numbers."`
-	All      bool   `help:"Also those that are settled: stored since, or overtaken by what is stored."`
-	Records  bool   `help:"With --json: the whole records, which hold personal data."`
-	Limit    int    `default:"50" help:"At most this many, up to 200."`
-	After    string `placeholder:"ID" help:"Go on after this reject: the last one of the page before."`
+	Tenant   string    `arg:"" help:"The tenant's id, merchant or slug."`
+	Import   uuid.UUID `placeholder:"ID" help:"Only those of this import."`
+	Resource string    `enum:",customers,products,orders,carts,order_details" default:"" help:"Only those of this resource: customers, products, orders, carts or order_details."`
+	Field    string    `placeholder:"PATH" help:"Only those with this field at fault; - for those that name none."`
+	Reason   string    `placeholder:"TEXT" help:"Only those with this reason, or one that differs only in quoted texts, ids and numbers."`
+	All      bool      `help:"Also those that are settled: stored since, overtaken by what is stored, or gone at Salla."`
+	Records  bool      `help:"With --json: the whole records, which hold personal data. That of a settled one is no longer kept."`
+	Limit    int       `default:"50" help:"At most this many, up to 200."`
+	After    uuid.UUID `placeholder:"ID" help:"Go on after this reject: the last one of the page before."`
 }
 
 // reject is one record that could not be imported.
@@ -86,22 +85,13 @@ func (c *rejectsListCmd) filter() (f tenantdb.RejectFilter, err error) {
 		return f, err
 	}
 	f.Resource, f.Field, f.Reason, f.Open, f.Records = c.Resource, c.Field, c.Reason, !c.All, c.Records
-	if c.Import != "" {
-		if f.Run, err = uuid.Parse(c.Import); err != nil {
-			return f, fault.New(fault.Invalid, "--import takes the id of an import")
-		}
-	}
-	if c.After != "" {
-		if f.Before, err = uuid.Parse(c.After); err != nil {
-			return f, fault.New(fault.Invalid, "--after takes the id of a reject")
-		}
-	}
+	f.Run, f.Before = c.Import, c.After
 	return f, nil
 }
 
 func (c *rejectsListCmd) row(r tenantdb.StoredReject) reject {
 	shown := reject{Reject: web.RejectOf(r)}
-	if c.Records {
+	if c.Records && r.Record != "" {
 		shown.Record = &r.Record
 	}
 	return shown

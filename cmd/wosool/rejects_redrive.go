@@ -7,20 +7,19 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/imports"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/web"
 )
 
 type rejectsRedriveCmd struct {
-	Tenant   string   `arg:"" help:"The tenant's id, merchant or slug."`
-	ID       []string `name:"id" placeholder:"ID" help:"Only this reject; may be given more than once."`
-	Import   string   `placeholder:"ID" help:"Only those of this import."`
-	Resource string   `enum:",customers,products,orders,carts,order_details" default:"" help:"Only those of this resource."`
-	Field    string   `placeholder:"PATH" help:"Only those with this field at fault; - for those that name none."`
-	Reason   string   `placeholder:"TEXT" help:"Only those with this reason, or one that differs only in quoted texts, ids and numbers."`
-	DryRun   bool     `help:"Only say how many there are, and what would become of the newest of them."`
+	Tenant   string      `arg:"" help:"The tenant's id, merchant or slug."`
+	ID       []uuid.UUID `name:"id" placeholder:"ID" help:"Only this reject; may be given more than once."`
+	Import   uuid.UUID   `placeholder:"ID" help:"Only those of this import."`
+	Resource string      `enum:",customers,products,orders,carts,order_details" default:"" help:"Only those of this resource: customers, products, orders, carts or order_details."`
+	Field    string      `placeholder:"PATH" help:"Only those with this field at fault; - for those that name none."`
+	Reason   string      `placeholder:"TEXT" help:"Only those with this reason, or one that differs only in quoted texts, ids and numbers."`
+	DryRun   bool        `help:"Only say how many there are, and what would become of the newest of them."`
 }
 
 // redriveRound is how many rejects are re-driven before the progress is told.
@@ -28,10 +27,7 @@ const redriveRound = 2000
 
 // Run re-drives what the flags choose, until none is left that was not tried.
 func (c *rejectsRedriveCmd) Run(ctx context.Context, a *app) error {
-	f, err := c.filter()
-	if err != nil {
-		return err
-	}
+	f := c.filter()
 	db, cfg, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -78,23 +74,8 @@ func (c *rejectsRedriveCmd) Run(ctx context.Context, a *app) error {
 	return a.printRedriven(web.RedrivenOf(sum))
 }
 
-func (c *rejectsRedriveCmd) filter() (imports.RedriveFilter, error) {
-	f := imports.RedriveFilter{Resource: c.Resource, Field: c.Field, Reason: c.Reason}
-	for _, text := range c.ID {
-		id, err := uuid.Parse(text)
-		if err != nil {
-			return f, fault.New(fault.Invalid, "--id takes the id of a reject")
-		}
-		f.IDs = append(f.IDs, id)
-	}
-	if c.Import != "" {
-		run, err := uuid.Parse(c.Import)
-		if err != nil {
-			return f, fault.New(fault.Invalid, "--import takes the id of an import")
-		}
-		f.Run = run
-	}
-	return f, nil
+func (c *rejectsRedriveCmd) filter() imports.RedriveFilter {
+	return imports.RedriveFilter{IDs: c.ID, Run: c.Import, Resource: c.Resource, Field: c.Field, Reason: c.Reason}
 }
 
 func (a *app) printRedriven(r web.Redriven) error {

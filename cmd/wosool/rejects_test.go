@@ -51,7 +51,7 @@ func TestRejects(t *testing.T) {
 	if len(list.Data) != 1 || list.Data[0].Record == nil || *list.Data[0].Record != `{"id":8}` {
 		t.Errorf("list with records = %+v", list)
 	}
-	s.refused("rejects list palm --after=x", "--after takes the id of a reject")
+	s.misused("rejects list palm --after=x", "--after")
 }
 
 func TestRejectsAreRedrivenFromTheShell(t *testing.T) {
@@ -108,8 +108,8 @@ func TestRejectsAreRedrivenFromTheShell(t *testing.T) {
 	if out := s.done("rejects list palm"); strings.Count(out, "\n") != 2 || strings.Contains(out, "it has no date") {
 		t.Errorf("open = %s, want the order, with the newest reason", out)
 	}
-	s.refused("rejects redrive palm --id=x", "--id takes the id of a reject")
-	s.refused("rejects redrive palm --import=x", "--import takes the id of an import")
+	s.misused("rejects redrive palm --id=x", "--id")
+	s.misused("rejects redrive palm --import=x", "--import")
 	if _, _, code := s.run("rejects redrive"); code != 2 {
 		t.Errorf("without a tenant: exit %d, want 2", code)
 	}
@@ -161,4 +161,12 @@ func (s *shell) tenantDatabase(id uuid.UUID) *tenantdb.DB {
 		s.t.Fatal(err)
 	}
 	return db
+}
+
+// misused runs a command line that can't be understood, and takes its exit code.
+func (s *shell) misused(args, flag string) {
+	s.t.Helper()
+	if out, errs, code := s.run(args); code != exitMisuse || out != "" || !strings.Contains(errs, flag) {
+		s.t.Errorf("wosool %s: exit %d, out %q, err %q; want %d and a word about %s", args, code, out, errs, exitMisuse, flag)
+	}
 }

@@ -23,6 +23,9 @@ func (s *Server) importRoutes(r chi.Router) {
 	r.Get("/imports", s.handle(s.importsPage))
 	r.Get("/imports/live", s.handle(s.importsLive))
 	r.Route("/imports/{id}", func(r chi.Router) {
+		// A router of its own does not inherit these from a group.
+		r.NotFound(s.handle(noRoute))
+		r.MethodNotAllowed(s.handle(noMethod))
 		r.Get("/", s.handle(s.importRunPage))
 		r.Get("/live", s.handle(s.importRunLive))
 		r.Get("/report.csv", s.handle(s.importReportCSV))
@@ -72,6 +75,7 @@ func importStates(
 	now := time.Now()
 	list := make(map[uuid.UUID]importState, len(runs))
 	for _, run := range runs {
+		run.Streams = wholeTotals(run.Streams, paces[run.ID])
 		x := importState{run: run, work: works[run.ID], paces: paces[run.ID], now: now, at: at}
 		if run.FinishedAt == nil {
 			x.circuit = openCircuitOf(circuits, x.work.Merchant)
@@ -161,6 +165,10 @@ func (s *Server) importView(
 	if err != nil {
 		return v, false, err
 	}
+	windows, err := windowsOf(ctx, s.DB, streams)
+	if err != nil {
+		return v, false, err
+	}
 	acts, err := s.DB.RunActs(ctx, run)
 	if err != nil {
 		return v, false, err
@@ -172,6 +180,7 @@ func (s *Server) importView(
 	x := states[id]
 	v = importPageView(x, t, passesOf(run, streams), acts)
 	v.Curve = curveView(run, curve, x.forecast().rate)
+	v.Windows = windowsView(stretchesOf(streams, windows), x.open())
 	return v, x.open(), nil
 }
 
@@ -316,9 +325,9 @@ func curveView(run store.Run, c store.Curve, rate float64) templates.FigureView 
 	case c.Gone:
 		v.Note = "the curve is kept for 30 days after the end"
 	case run.FinishedAt == nil:
-		v.Value, v.Span, v.Note = templates.Rate(rate), "up to now", "now · in the last hour below"
+		v.Value, v.Span, v.Note = templates.Rate(rate), "up to now", "now · below: the last hour"
 		if time.Since(*run.StartedAt) < time.Hour {
-			v.Note = "now · since it began below"
+			v.Note = "now · below: since it began"
 		}
 	default:
 		var read int64

@@ -45,6 +45,32 @@ func TestImportPageInABrowser(t *testing.T) {
 	d.exec(`UPDATE streams SET total_after = 10005, reason = 'orders: Salla counts 10005, here are 9993 stored and 10 rejected' WHERE id = $1`, stream)
 	d.exec(`INSERT INTO audit (id, at, actor, act, tenant_id) SELECT $1, created_at, $3, 'tenant.import', tenant_id FROM runs WHERE id = $2`,
 		uuid.Must(uuid.NewV7()), incomplete, deskOperator)
+	stands := map[string]string{}
+	d.exec(`UPDATE streams SET window_aim = 1500 WHERE id = $1`, orders)
+	d.exec(`
+		INSERT INTO stream_windows (stream_id, seq, from_date, to_date, total, total_low, total_high, last_page, pages, records)
+		SELECT $1, i, (date '2019-03-02' + 21 * i)::text, CASE WHEN i < 61 THEN (date '2019-03-02' + 21 * (i + 1))::text ELSE '' END,
+		       1500, CASE WHEN i = 17 THEN 1499 ELSE 1500 END, 1500, 25, CASE WHEN i > 59 THEN 61 - i ELSE 25 END, CASE WHEN i > 59 THEN 60 ELSE 1500 END
+		FROM generate_series(1, 61) AS i`, orders)
+	for i, status := range []string{"paused", "waiting", "failed", "complete"} {
+		name := "Oasis " + status
+		of := d.store(name, int64(20+i), "ready")
+		d.grant(of, map[bool]string{true: "needs_reauthorisation", false: "active"}[status == "waiting"])
+		run := d.ranImport(of, "initial", status, 2*time.Hour)
+		stands[status] = importHref(run)
+		d.readStream(run, of, "customers", "complete", 240, 0, 0, 240)
+		stream := d.readStream(run, of, "orders", map[bool]string{true: "complete", false: "running"}[status == "complete"], 4190, 7, 3, 4200)
+		switch status {
+		case "failed":
+			d.importPage(stream, run, of, 71, 0, "failed", "salla: GET /orders: 500 Internal Server Error", 0, 0)
+			d.exec(`UPDATE streams SET status = 'failed', imported = 3000, reason = 'page 71: salla: GET /orders: 500 Internal Server Error' WHERE id = $1`, stream)
+		case "paused":
+			d.exec(`UPDATE streams SET status = 'paused', imported = 3000 WHERE id = $1`, stream)
+		case "complete":
+			d.exec(`UPDATE streams SET total_after = 4202, reason = 'orders: Salla counts 4202, and all of them are here: 2 came meanwhile by events' WHERE id = $1`, stream)
+			d.exec(`UPDATE runs SET lists_done_at = finished_at - interval '1 minute' WHERE id = $1`, run)
+		}
+	}
 	server := httptest.NewServer(d.h)
 	t.Cleanup(server.Close)
 	tab := browsertest.Open(t)
@@ -62,6 +88,12 @@ func TestImportPageInABrowser(t *testing.T) {
 			} {
 				tab.Go(server.URL+page.path, page.shows)
 				tab.Shoot(fmt.Sprintf("%s-%s-%d", name, theme, width))
+			}
+			for status, path := range stands {
+				if width == 1440 && theme == "light" || status == "failed" || status == "complete" {
+					tab.Go(server.URL+path, "Oasis "+status)
+					tab.Shoot(fmt.Sprintf("import-%s-%s-%d", status, theme, width))
+				}
 			}
 		}
 	}

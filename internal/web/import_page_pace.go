@@ -44,7 +44,7 @@ func streamForecast(st store.StreamTotals, p store.StreamPace, allowed budget.St
 		f.known = true
 		return f
 	}
-	if f.known = st.SourceTotal != nil && !p.ToKnown; !f.known {
+	if f.known = st.SourceTotal != nil && !p.ToKnown && !p.Again; !f.known {
 		return f
 	}
 	read := st.Imported + st.Unchanged + st.Rejected
@@ -58,6 +58,18 @@ func streamForecast(st store.StreamTotals, p store.StreamPace, allowed budget.St
 	}
 	f.time, f.limited = timeFor(f, allowed, now)
 	return f
+}
+
+// wholeTotals leaves out totals that are those of a few dates only, which are read
+// again.
+func wholeTotals(streams []store.StreamTotals, paces map[string]store.StreamPace) []store.StreamTotals {
+	list := slices.Clone(streams)
+	for i, st := range list {
+		if paces[st.Resource].Again && st.SourceTotal != nil && *st.SourceTotal < st.Imported+st.Unchanged+st.Rejected {
+			list[i].SourceTotal = nil
+		}
+	}
+	return list
 }
 
 // callsFor is how many calls so many records of a resource take. Salla may give

@@ -16,10 +16,10 @@ import (
 	"github.com/wosool/wosool/internal/budget"
 )
 
-// importing is a store with an initial import that has read a part of its orders.
-func (d *desk) importing(name string, merchant int64) (tenant, run uuid.UUID) {
+// importing is a store, merchant 7, with an initial import that has read a part of its orders.
+func (d *desk) importing(name string) (tenant, run uuid.UUID) {
 	d.t.Helper()
-	tenant = d.store(name, merchant, "ready")
+	tenant = d.store(name, 7, "ready")
 	d.grant(tenant, "active")
 	run = d.ranImport(tenant, "initial", "running", 130*time.Second)
 	d.exec(`UPDATE runs SET resources = '{customers,orders}' WHERE id = $1`, run)
@@ -40,7 +40,7 @@ func TestImportPageShowsHowItGoesOn(t *testing.T) {
 		}
 		return map[int64]budget.State{7: {Known: true, Limit: 2, Window: time.Minute, Left: 1}}, nil
 	}
-	tenant, run := d.importing("متجر "+evil, 7)
+	tenant, run := d.importing("متجر " + evil)
 
 	doc := d.page(http.StatusOK, importHref(run))
 
@@ -87,7 +87,7 @@ func TestImportPageWithoutAllowance(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	_, run := d.importing("Palm", 7)
+	_, run := d.importing("Palm")
 	if got := words(d.page(http.StatusOK, importHref(run)).Find("#line")); !strings.HasSuffix(got, " records a minute · about 21 minutes left") {
 		t.Errorf("it says %q", got)
 	}
@@ -96,7 +96,7 @@ func TestImportPageWithoutAllowance(t *testing.T) {
 func TestActsOnAnImport(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	tenant, run := d.importing("Palm", 7)
+	tenant, run := d.importing("Palm")
 	status := func() string { return one[string](d.site, `SELECT status FROM runs WHERE id = $1`, run) }
 	press := func(path, act string) string {
 		t.Helper()
@@ -159,7 +159,7 @@ func TestActsOnAnImport(t *testing.T) {
 func TestRetryWhereItFailed(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	tenant, run := d.importing("Palm", 7)
+	tenant, run := d.importing("Palm")
 	stream := one[uuid.UUID](d.site, `SELECT id FROM streams WHERE run_id = $1 AND resource = 'orders'`, run)
 	d.importPage(stream, run, tenant, 11, 0, "failed", "salla: GET /orders: 500", 0, 0)
 
@@ -178,7 +178,7 @@ func TestRetryWhereItFailed(t *testing.T) {
 func TestRunActsOfTheAPI(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	tenant, run := d.importing("Palm", 7)
+	tenant, run := d.importing("Palm")
 	path := "/api/admin/v1/tenants/" + tenant.String() + "/import"
 	call := func(act, body string) answer {
 		return d.send(http.MethodPost, path+act, body, map[string]string{"Authorization": "Bearer " + adminKey, "Content-Type": "application/json"})
@@ -288,7 +288,7 @@ func TestImportReport(t *testing.T) {
 func TestImportReportOfAnOpenImport(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	_, run := d.importing("Palm", 7)
+	_, run := d.importing("Palm")
 	a := d.send(http.MethodGet, "/api/admin/v1/imports/"+run.String(), "", map[string]string{"Authorization": "Bearer " + adminKey})
 	openAPI(t).check("ImportReport", a.Body)
 	var p ImportReport

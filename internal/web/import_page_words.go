@@ -220,16 +220,24 @@ func perMinute(rate float64, what string) string {
 func (x importState) streamLine(st store.StreamTotals) templates.ProgressView {
 	v := streamProgress(st, x.run)
 	p := x.paces[st.Resource]
-	if st.FinishedAt != nil || !x.open() {
-		if st.Status == "complete" && st.FinishedAt != nil {
-			v.Note = "done in " + templates.Duration(st.FinishedAt.Sub(st.StartedAt))
+	switch {
+	case st.FinishedAt != nil && st.Status == "complete":
+		v.Note = "done in " + templates.Duration(st.FinishedAt.Sub(st.StartedAt))
+		return v
+	case st.FinishedAt != nil:
+		return v
+	case !x.open():
+		if st.Status != "failed" { // it has a reason of its own
+			v.Kind, v.Note = importKind(x.run.Status), "not read to its end"
 		}
 		return v
 	}
 	waits := text(p.Waits)
 	switch {
 	case x.run.Status == "paused":
-		v.Note = "paused"
+		v.Kind, v.Note = templates.Off, "paused"
+	case x.run.Status == "waiting" && waits == "":
+		v.Kind, v.Note = templates.Wait, "waiting"
 	case waits != "" && p.DueAt == nil && p.Records == 0 && p.Attempts == 0:
 		v.Kind, v.Note = templates.Wait, waitText(waits)
 	case waits != "" && p.Attempts > 0:
@@ -251,6 +259,9 @@ func (x importState) streamLine(st store.StreamTotals) templates.ProgressView {
 		}
 		if p.ToKnown {
 			left = "reads until nothing is new"
+		}
+		if p.Again {
+			left = "reads some dates again"
 		}
 		if words := joined(rate, left); words != "" {
 			v.Note = words

@@ -216,12 +216,15 @@ func passesOf(run store.Run, streams []store.Stream) []ImportPass {
 	}
 	sorted := slices.Clone(streams)
 	slices.SortStableFunc(sorted, func(a, b store.Stream) int { return a.Pass - b.Pass })
-	stored, counted := map[string]int64{}, map[string]int64{}
+	stored, counted, deleted := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	passes := make([]ImportPass, 0, len(streams))
 	for _, st := range sorted {
 		records := st.Imported + st.Unchanged + st.Rejected
 		stored[st.Resource] += st.Imported + st.Unchanged
 		counted[st.Resource] += records
+		if !st.Again { // else only a part of the list was read again
+			deleted[st.Resource] = st.Deleted
+		}
 		p := ImportPass{
 			Resource: st.Resource, Pass: st.Pass, Status: st.Status, Pages: st.Pages, Records: records, Imported: st.Imported,
 			Unchanged: st.Unchanged, Rejected: st.Rejected, Deleted: st.Deleted, Before: st.TotalBefore, After: st.TotalAfter,
@@ -236,7 +239,7 @@ func passesOf(run store.Run, streams []store.Stream) []ImportPass {
 		// Details are read only where they are due, and a list that ends where nothing
 		// is new is not read whole: there the numbers have nothing to be equal to.
 		if st.Pass == last[st.Resource] && st.TotalAfter != nil && !st.UntilKnown && st.Resource != "order_details" {
-			n := *st.TotalAfter - counted[st.Resource] - st.Deleted
+			n := *st.TotalAfter - counted[st.Resource] - deleted[st.Resource]
 			p.Difference = &n
 		}
 		if end := st.FinishedAt; end != nil {
@@ -267,7 +270,7 @@ func passRow(p ImportPass) templates.PassRow {
 		Resource: resourceLabel(p.Resource), Kind: importKind(p.Status), Status: p.Status, Pages: templates.Count(p.Pages),
 		Imported: templates.Count(p.Imported), Unchanged: templates.Count(p.Unchanged), Rejected: templates.Count(p.Rejected),
 		Before: count(p.Before), After: count(p.After), Difference: count(p.Difference), Took: "–", PerMinute: "–",
-		Reason: text(p.Explanation),
+		Reason: ofItself(p.Resource, text(p.Explanation)),
 	}
 	if p.Pass > 1 {
 		row.Pass = fmt.Sprintf("pass %d", p.Pass)

@@ -199,6 +199,9 @@ func importRow(x importState, t store.TenantLabel) templates.ImportRow {
 		row.Source = templates.Count(*sum.SourceTotal)
 		if run.Kind != store.RunReconcile && run.Since == nil { // those that read the lists to their ends
 			row.Percent = templates.Percent(sum.Imported+sum.Unchanged+sum.Rejected, *sum.SourceTotal)
+			if run.Status == "complete" { // what came by events is not among what it read
+				row.Percent = 100
+			}
 		}
 	}
 	if sum.Rejected > 0 {
@@ -271,6 +274,9 @@ func importScope(run store.Run) string {
 	return strings.Join(parts, ", ")
 }
 
+// ofItself is a reason where it stands beside its resource, which it begins with.
+func ofItself(resource, reason string) string { return strings.TrimPrefix(reason, resource+": ") }
+
 // streamProgress is one resource of a run.
 func streamProgress(st store.StreamTotals, run store.Run) templates.ProgressView {
 	done := st.Imported + st.Unchanged + st.Rejected
@@ -284,7 +290,7 @@ func streamProgress(st store.StreamTotals, run store.Run) templates.ProgressView
 		p.Percent = 100
 	}
 	if st.Reason != nil {
-		p.Note += ": " + *st.Reason
+		p.Note += ": " + ofItself(st.Resource, *st.Reason)
 	}
 	if st.Rejected > 0 {
 		p.Href, p.Link = rejectsHref(run, st.Resource), templates.Count(st.Rejected)+" rejected"

@@ -53,7 +53,8 @@ func RejectOf(r tenantdb.StoredReject) Reject {
 	return shown
 }
 
-// wholeReject is one reject with its record: JSON, or text if it does not parse.
+// wholeReject is one reject with its record: JSON, or text if it does not parse;
+// null once it is no longer kept.
 type wholeReject struct {
 	Reject
 
@@ -119,9 +120,12 @@ func (s *Server) showReject(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unshut(err)
 	}
-	shown := wholeReject{Reject: RejectOf(found), Record: found.Record}
-	if json.Valid([]byte(found.Record)) {
+	shown := wholeReject{Reject: RejectOf(found)}
+	switch {
+	case json.Valid([]byte(found.Record)):
 		shown.Record = json.RawMessage(found.Record)
+	case found.Record != "":
+		shown.Record = found.Record
 	}
 	return writeJSON(w, http.StatusOK, shown)
 }

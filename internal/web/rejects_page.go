@@ -129,7 +129,7 @@ func (s *Server) listRejected(r *http.Request, v *templates.RejectsView, q rejec
 	if len(found) == 0 {
 		v.Empty = &templates.EmptyView{Title: "No record is rejected", Text: "What Salla gave is stored as it is."}
 		if len(v.Scope) > 0 || q.Resource != "" {
-			v.Empty = &templates.EmptyView{Title: "No record is rejected for this", Text: "Or it was stored since.", Href: path, Link: "See all rejects"}
+			v.Empty = &templates.EmptyView{Title: "No record is rejected for this", Text: "Or it is settled.", Href: path, Link: "See all rejects"}
 		}
 	}
 	if len(found) > 0 && !q.all {

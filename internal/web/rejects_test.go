@@ -284,6 +284,15 @@ func TestRejectIsShownBesideItsReason(t *testing.T) {
 	if got := words(x.page(http.StatusOK, path+"/"+found[0].ID.String()).Find("#why")); !strings.Contains(got, "there is no record yet") {
 		t.Errorf("what could not be read: %q", got)
 	}
+	if err := x.db.SettleRejects(t.Context(), tenantdb.Orders, "8"); err != nil {
+		t.Fatal(err)
+	}
+	if got := words(x.page(http.StatusOK, path+"/"+found[1].ID.String()).Find(".payload")); !strings.Contains(got, "No longer kept.") {
+		t.Errorf("what is settled shows %q", got)
+	}
+	if a := x.api(http.StatusOK, http.MethodGet, "/tenants/"+x.id.String()+"/rejects/"+found[1].ID.String(), ""); !strings.Contains(string(a.Body), `"record":null`) {
+		t.Errorf("what is settled is %s", a.Body)
+	}
 	x.exec(`UPDATE tenants SET status = 'suspended', suspended_by = 'operator', resume_status = 'ready'`)
 	if to, said := x.act(path+"/redrive", url.Values{"id": {found[0].ID.String()}}); to != path || !strings.HasPrefix(said, "The store is suspended") {
 		t.Errorf("suspended: to %s, %q", to, said)
@@ -297,7 +306,7 @@ func TestWordsOfARedrive(t *testing.T) {
 		done imports.Redriven
 		want string
 	}{
-		{imports.Redriven{}, "Nothing was left to re-drive: it was stored since, or is settled."},
+		{imports.Redriven{}, "Nothing was left to re-drive: it is settled."},
 		{imports.Redriven{Tried: 1, Stored: 1}, "1 reject re-driven: 1 stored now."},
 		{imports.Redriven{Tried: 1, Still: still[:1]}, "Still rejected: it has no id."},
 		{

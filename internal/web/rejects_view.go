@@ -147,7 +147,7 @@ func fillReject(v *templates.RejectView, reject tenantdb.StoredReject, at func(t
 	}
 	if reject.RedrivenAt != nil {
 		m := at(*reject.RedrivenAt)
-		v.Facts[2].Note, v.Facts[2].Time = "the record, or what is newer, is stored", &m
+		v.Facts[2].Note, v.Facts[2].Time = "stored since, overtaken by what is stored, or gone at Salla", &m
 	}
 	if reject.Run == uuid.Nil {
 		v.Facts = append(v.Facts, templates.Fact{Label: "Came with", Value: "an event or a single read"})
@@ -156,6 +156,9 @@ func fillReject(v *templates.RejectView, reject tenantdb.StoredReject, at func(t
 	}
 	v.Todo = rejectTodo(reject)
 	v.Record = templates.PayloadView{Title: "The record as it came", Text: reject.Record, JSON: json.Valid([]byte(reject.Record))}
+	if reject.Record == "" {
+		v.Record.Text = "No longer kept."
+	}
 	v.Mark = lastKey(text(reject.Field))
 }
 
@@ -163,7 +166,7 @@ func fillReject(v *templates.RejectView, reject tenantdb.StoredReject, at func(t
 func rejectTodo(reject tenantdb.StoredReject) []string {
 	switch {
 	case reject.RedrivenAt != nil:
-		return []string{"Nothing is to be done. The record is kept here as it came."}
+		return []string{"Nothing is to be done. The record is no longer kept here."}
 	case strings.TrimSpace(reject.Record) == "null":
 		return []string{
 			"Salla's answer could not be read, so there is no record yet: to re-drive it is to read it again.",
@@ -193,7 +196,7 @@ func lastKey(path string) string {
 func redriveWords(done imports.Redriven) templates.Notice {
 	n := templates.Notice{Kind: templates.Well}
 	if done.Tried == 0 {
-		n.Kind, n.Text = templates.Off, "Nothing was left to re-drive: it was stored since, or is settled."
+		n.Kind, n.Text = templates.Off, "Nothing was left to re-drive: it is settled."
 		return n
 	}
 	var parts []string

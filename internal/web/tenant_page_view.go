@@ -238,6 +238,8 @@ func actWords(act string) string {
 		return "cancelled the import"
 	case "import.retry":
 		return "retried what an import gave up"
+	case "rejects.redrive":
+		return "re-drove rejects"
 	case "event.replay":
 		return "replayed an event"
 	case "task.retry":
