@@ -50,7 +50,7 @@ func TestPageShift(t *testing.T) {
 // finds all that was missed.
 func TestReconcileFindsWhatWasMissed(t *testing.T) {
 	t.Parallel()
-	eachSeed(t, 4, func(t *testing.T, seed uint64) {
+	eachSeed(t, 2, func(t *testing.T, seed uint64) {
 		s := newShift(t, seed)
 		s.calm, s.still, s.PerPage = true, true, 5
 		s.open()
