@@ -264,8 +264,11 @@ func TestRedrivesBesideAnImport(t *testing.T) {
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	tried := 0
+	begun := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
 	for range 2 {
 		group.Go(func() {
+			defer begin()
 			f := imports.RedriveFilter{Run: run}
 			for {
 				done, _, err := r.Redrive(t.Context(), r.tenant, store.Actor{Name: "noura"}, f, 4)
@@ -275,12 +278,14 @@ func TestRedrivesBesideAnImport(t *testing.T) {
 				mu.Lock()
 				tried += done.Tried
 				mu.Unlock()
+				begin()
 				if f.After = done.Next; f.After == uuid.Nil {
 					return
 				}
 			}
 		})
 	}
+	<-begun
 	r.manual(nil, tenantdb.Customers)
 	r.work()
 	group.Wait()
