@@ -183,10 +183,20 @@ func TestRetryAfterSilencesTheStore(t *testing.T) {
 func TestBareRefusalEndsTheWindow(t *testing.T) {
 	t.Parallel()
 	b := budget.New(newRedis(t))
-	learn(t, b, 100, 99, 30*time.Second)
+	learn(t, b, 100, 20, 30*time.Second)
 	answer(t, b, shop, budget.Live, budget.Answer{Refused: true})
 	if wait := take(t, b, shop, budget.Live); wait < 20*time.Second {
 		t.Errorf("got a wait of %v, want until the reset", wait)
+	}
+}
+
+func TestBareRefusalWithMuchLeftIsAPause(t *testing.T) {
+	t.Parallel()
+	b := budget.New(newRedis(t))
+	learn(t, b, 100, 99, 30*time.Second)
+	answer(t, b, shop, budget.Live, budget.Answer{Refused: true})
+	if wait := take(t, b, shop, budget.Live); wait < 4*time.Second || wait > 6*time.Second {
+		t.Errorf("got a wait of %v, want five seconds", wait)
 	}
 }
 

@@ -25,7 +25,7 @@ import "github.com/redis/go-redis/v9"
 // again, but for the calls in flight, which may fall into the new one; a call that is
 // never answered ends with its window.
 const bucketLua = `
-local GRACE, SLACK = 35000, 2000
+local GRACE, SLACK, PAUSE = 35000, 2000, 5000
 local FIELDS = { 'limit', 'known', 'level', 'at', 'flight', 'late', 'grace', 'taken', 'answered', 'first',
 	'since', 'least', 'reset', 'guessed', 'past', 'opened', 'rises', 'blocked', 'turn0', 'turn1', 'turn2', 'turn3' }
 local function age(b, now)
@@ -207,7 +207,11 @@ for i, key in ipairs(KEYS) do
 			b.reset, b.guessed = now + b.window, 2
 		end
 	end
-	if i == culprit and refused then
+	-- Where the answer tells when to come again that is obeyed, and nothing is guessed.
+	-- One that does not, though much was left, is not about the window.
+	if i == culprit and refused and i == 1 and retry == 0 and b.level > b.limit / 2 then
+		retry = PAUSE
+	elseif i == culprit and refused and (i == 2 or retry == 0) then
 		b.level, b.rises = 0, 0
 		if i == 2 and retry > 0 then
 			b.reset, b.guessed = now + retry, 0

@@ -88,8 +88,8 @@ func (f *finishing) compare(ctx context.Context, s store.Stream) (comparison, er
 	default:
 		c.equal = *total == c.stored+c.reject+base.Deleted || c.reject > 0 && *total == counted+base.Deleted
 	}
-	if f.lastJudgement() && whole(base) && s.TotalAfter != nil && *total == *s.TotalAfter {
-		// As many as before what no list showed was read: some of it exists all the same.
+	if f.lastJudgement() && s.Status == "complete" && whole(base) && s.TotalAfter != nil && *total == *s.TotalAfter {
+		// It was proved to have shown all of the list: what exists beside that is not on it.
 		c.equal = c.equal || *total == c.stored-int64(c.with.Unlisted)+c.reject+base.Deleted
 	}
 	if f.lastJudgement() && s.Status == "complete" {
