@@ -94,7 +94,7 @@ func TestFaultKilledInProvisioning(t *testing.T) {
 func TestFaultKilledInPages(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, options{
-		stores: []sandbox.StoreSpec{shop(73101, 130), shop(73102, 130), shop(73103, 130)}, env: patient(),
+		stores: []sandbox.StoreSpec{shop(73101, 130), shop(73102, 130), shop(73103, 130), shop(73104, 130)}, env: patient(),
 	})
 	var (
 		// Provisioning reads three times; then come the lists.
@@ -104,12 +104,13 @@ func TestFaultKilledInPages(t *testing.T) {
 	)
 	const mirror = `SELECT FROM runs WHERE tenant_id = 'TENANT' FOR UPDATE`
 	lines := map[int64][]strike{
-		73101: {s.atCall(lists), s.afterCall(second, nil), s.atCall(details)},
+		73101: {s.atCall(lists), s.afterCall(second, nil)},
 		73102: {
 			s.atCall(lists), s.atLock(s.tenantURL, `LOCK TABLE people, salla_products, salla_orders, salla_carts IN SHARE MODE`),
 			s.atLock(s.tenantURL, `LOCK TABLE salla_orders IN SHARE MODE`),
 		},
 		73103: {s.atCall(lists), s.atLock(s.controlURL, mirror), s.atLock(s.controlURL, mirror)},
+		73104: {s.atCall(details)}, // at once: details are read faster than workers are killed
 	}
 	for merchant := range lines {
 		s.install(merchant)
