@@ -1,7 +1,7 @@
 // Package salla calls Salla's merchant API and its OAuth server: typed calls and
 // typed errors, nothing else. It never retries; callers are tasks, and their rows
 // decide when a call is made again. Salla's loose types (numbers as strings, [] for
-// an empty object, four ways to write a date) end here: see Number, Money, ParseTime.
+// an empty object, four ways to write a date) end here: see Number, ParseTime.
 package salla
 
 import (

@@ -120,41 +120,6 @@ func (n *Number) UnmarshalJSON(raw []byte) error {
 	return err
 }
 
-// Money is an amount in major units. It decodes from {"amount","currency"} (the
-// amount a number, a string or such an object again, as in a tax), from a plain
-// Number, and from whatever Salla writes for nothing.
-type Money struct {
-	Amount   Number // "" where Salla gave none
-	Currency string // ISO 4217; "" where the form has none
-}
-
-// UnmarshalJSON reads any of the forms named above; anything else is an error.
-func (m *Money) UnmarshalJSON(raw []byte) error {
-	*m = Money{}
-	if blank(raw) {
-		return nil
-	}
-	if raw[0] != '{' {
-		return m.Amount.UnmarshalJSON(raw)
-	}
-	var doc struct {
-		Amount   json.RawMessage `json:"amount"`
-		Currency text            `json:"currency"`
-	}
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		return err
-	}
-	if len(doc.Amount) > 0 {
-		if err := m.UnmarshalJSON(doc.Amount); err != nil {
-			return err
-		}
-	}
-	if doc.Currency != "" {
-		m.Currency = string(doc.Currency)
-	}
-	return nil
-}
-
 // Digits gives s with Arabic-Indic and Persian digits as 0 to 9.
 func Digits(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/wosool/wosool/internal/salla"
 )
 
@@ -156,35 +154,6 @@ func TestNumberInt64AndCmp(t *testing.T) {
 	}{{"1.10", "1.1", 0}, {"10", "9.99", 1}, {"-1", "", -1}, {"", "0", 0}} {
 		if got := tc.a.Cmp(tc.b); got != tc.want {
 			t.Errorf("%q and %q: got %d, want %d", tc.a, tc.b, got, tc.want)
-		}
-	}
-}
-
-func TestMoney(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]salla.Money{
-		`{"amount":22.5,"currency":"SAR"}`:                              {Amount: "22.5", Currency: "SAR"},
-		`{"amount":"22.50","currency":"SAR"}`:                           {Amount: "22.50", Currency: "SAR"},
-		`{"amount":null,"currency":"SAR"}`:                              {Currency: "SAR"},
-		`{"percent":"15.00","amount":{"amount":22.5,"currency":"KWD"}}`: {Amount: "22.5", Currency: "KWD"},
-		`{"amount":{"amount":1,"currency":"KWD"},"currency":null}`:      {Amount: "1", Currency: "KWD"},
-		`34.99`:   {Amount: "34.99"},
-		`"٣٤٫٩٩"`: {Amount: "34.99"},
-		`null`:    {}, `[]`: {}, `{}`: {}, `""`: {},
-	} {
-		t.Run(in, func(t *testing.T) {
-			t.Parallel()
-			var got salla.Money
-			err := json.Unmarshal([]byte(in), &got)
-			if diff := cmp.Diff(want, got); err != nil || diff != "" {
-				t.Error(err, diff)
-			}
-		})
-	}
-	for _, in := range []string{`{"amount":"many"}`, `[5]`, `"SAR"`, `true`} {
-		var got salla.Money
-		if err := json.Unmarshal([]byte(in), &got); err == nil {
-			t.Errorf("%s: got %v, want an error", in, got)
 		}
 	}
 }
