@@ -28,16 +28,14 @@ func budgetSuite() suite {
 // benchBudget lets three workers read the details of one store's orders, and takes
 // the first minute of the sandbox that is all theirs.
 func benchBudget(ctx context.Context, log io.Writer, _ func(string) bool) (figures []figure, err error) {
-	pool, drop, err := controlDatabase(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, drop()) }()
-	f, err := newFleet(ctx, pool.Config().ConnString())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.close(context.WithoutCancel(ctx), pool)) }()
+	err = withFleet(ctx, "off", func(f *fleet) error {
+		figures, err = f.budget(ctx, log)
+		return err
+	})
+	return figures, err
+}
+
+func (f *fleet) budget(ctx context.Context, log io.Writer) (figures []figure, err error) {
 	for i := range budgetWorkers {
 		if err := f.startWorker(i); err != nil {
 			return nil, err

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/wosool/wosool/internal/sandbox"
 	"github.com/wosool/wosool/internal/tasks"
@@ -83,7 +82,6 @@ func benchFair(ctx context.Context, log io.Writer, wanted func(string) bool) (fi
 // lane of imports is paused.
 type fairRun struct {
 	*fleet
-	pool  *pgxpool.Pool
 	queue *tasks.Enqueuer
 	next  int64 // the next merchant who installs
 }
@@ -92,21 +90,22 @@ type fairRun struct {
 func measureFair(
 	ctx context.Context, rate string, workers, first, orders int, take func(*fairRun) (figure, error),
 ) (fig figure, err error) {
-	pool, drop, err := controlDatabase(ctx)
-	if err != nil {
-		return fig, err
-	}
-	defer func() { err = errors.Join(err, drop()) }()
+	err = withFleet(ctx, rate, func(f *fleet) error {
+		fig, err = f.fair(ctx, workers, first, orders, take)
+		return err
+	})
+	return fig, err
+}
+
+func (f *fleet) fair(
+	ctx context.Context, workers, first, orders int, take func(*fairRun) (figure, error),
+) (fig figure, err error) {
 	rdb, err := tasks.OpenRedis(os.Getenv("REDIS_URL"))
 	if err != nil {
 		return fig, fmt.Errorf("open Redis: %w", err)
 	}
 	defer rdb.Close()
-	r := &fairRun{pool: pool, queue: tasks.NewEnqueuer(rdb), next: int64(first + fairStores)}
-	if r.fleet, err = newFleetAt(ctx, pool.Config().ConnString(), rate); err != nil {
-		return fig, err
-	}
-	defer func() { err = errors.Join(err, r.close(context.WithoutCancel(ctx), pool)) }()
+	r := &fairRun{fleet: f, queue: tasks.NewEnqueuer(rdb), next: int64(first + fairStores)}
 	if err := r.queue.Pause(ctx, tasks.LaneImports, true); err != nil {
 		return fig, err
 	}

@@ -24,7 +24,8 @@ import (
 
 // fleet is Wosool as it runs: our programs, built here, and the sandbox outside.
 type fleet struct {
-	folder  string // of the programs and their logs
+	pool    *pgxpool.Pool // of the control database
+	folder  string        // of the programs and their logs
 	env     []string
 	sandbox *sandbox.Server
 	world   *httptest.Server
@@ -40,20 +41,30 @@ type program struct {
 	done chan struct{}
 }
 
-// newFleet builds the programs, migrates the control database at that address,
-// and starts the sandbox and the api. env is added to the settings, which are
-// otherwise those of production.
-func newFleet(ctx context.Context, address string, env ...string) (*fleet, error) {
-	return newFleetAt(ctx, address, "off", env...)
+// withFleet brings the fleet up on a control database of its own, has do use it and
+// removes it all. rate is the sandbox's limits: off or documented.
+func withFleet(ctx context.Context, rate string, do func(*fleet) error) (err error) {
+	pool, drop, err := controlDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, drop()) }()
+	f, err := newFleet(ctx, pool, rate)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.close(context.WithoutCancel(ctx))) }()
+	return do(f)
 }
 
-// newFleetAt is newFleet with the limits of the sandbox: off or documented.
-func newFleetAt(ctx context.Context, address, rate string, env ...string) (*fleet, error) {
+// newFleet builds the programs, migrates the control database, and starts the sandbox
+// and the api. The settings are those of production.
+func newFleet(ctx context.Context, pool *pgxpool.Pool, rate string) (*fleet, error) {
 	folder, err := os.MkdirTemp("", "wosool-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
-	f := &fleet{folder: folder, workers: map[int]*program{}}
+	f := &fleet{pool: pool, folder: folder, workers: map[int]*program{}}
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", folder, "./cmd/...").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the programs: %w: %s", err, out)
 	}
@@ -74,12 +85,11 @@ func newFleetAt(ctx context.Context, address, rate string, env ...string) (*flee
 	}
 	f.sandbox = sandbox.New(cfg)
 	f.world = httptest.NewServer(f.sandbox.Handler())
-	f.env = append(os.Environ(), "DATABASE_URL="+address, "PUBLIC_URL="+publicURL, "SECRET_KEYSET="+keyset,
+	f.env = append(os.Environ(), "DATABASE_URL="+pool.Config().ConnString(), "PUBLIC_URL="+publicURL, "SECRET_KEYSET="+keyset,
 		"SALLA_CLIENT_ID="+cfg.ClientID, "SALLA_CLIENT_SECRET="+cfg.ClientSecret, "SALLA_WEBHOOK_SECRET="+cfg.WebhookSecret,
 		"SALLA_API_URL="+f.sandbox.SallaURL(f.world.URL), "SALLA_ACCOUNTS_URL="+f.sandbox.AccountsURL(f.world.URL),
 		"CLERK_SECRET_KEY="+cfg.ClerkKey, "CLERK_WEBHOOK_SECRET="+cfg.ClerkWebhookSecret, "CLERK_ISSUER="+f.sandbox.Issuer(),
 		"CLERK_API_URL="+f.sandbox.ClerkURL(f.world.URL), "SPOOL_DIR="+filepath.Join(folder, "spool"))
-	f.env = append(f.env, env...)
 	migrate := exec.CommandContext(ctx, filepath.Join(folder, "wosool"), "migrate")
 	migrate.Env = f.env
 	if out, err := migrate.CombinedOutput(); err != nil {
@@ -165,14 +175,14 @@ func (f *fleet) install(ctx context.Context, first, count int) error {
 }
 
 // close ends the processes and removes what they made.
-func (f *fleet) close(ctx context.Context, pool *pgxpool.Pool) error {
+func (f *fleet) close(ctx context.Context) error {
 	f.sandbox.Close()
 	for _, p := range f.workers {
 		p.end()
 	}
 	f.api.end()
 	f.world.Close()
-	rows, err := pool.Query(ctx, `SELECT database_name, database_role FROM tenants WHERE database_name IS NOT NULL`)
+	rows, err := f.pool.Query(ctx, `SELECT database_name, database_role FROM tenants WHERE database_name IS NOT NULL`)
 	if err != nil {
 		return fmt.Errorf("list the tenants' databases: %w", err)
 	}

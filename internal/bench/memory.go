@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/wosool/wosool/internal/sandbox"
 )
 
@@ -32,16 +30,14 @@ func memorySuite() suite {
 }
 
 func benchMemory(ctx context.Context, log io.Writer, wanted func(string) bool) (figures []figure, err error) {
-	pool, drop, err := controlDatabase(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, drop()) }()
-	f, err := newFleet(ctx, pool.Config().ConnString())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.close(context.WithoutCancel(ctx), pool)) }()
+	err = withFleet(ctx, "off", func(f *fleet) error {
+		figures, err = f.memory(ctx, log, wanted)
+		return err
+	})
+	return figures, err
+}
+
+func (f *fleet) memory(ctx context.Context, log io.Writer, wanted func(string) bool) (figures []figure, err error) {
 	f.sandbox.AddStore(sandbox.StoreSpec{
 		Merchant: memoryMerchant, Name: "Bench", Email: "owner@shop.example", Plan: "pro",
 		Customers: memoryCustomers, Products: memoryProducts, Orders: memoryOrders,
@@ -52,7 +48,7 @@ func benchMemory(ctx context.Context, log io.Writer, wanted func(string) bool) (
 	if err := f.sandbox.Install(ctx, memoryMerchant); err != nil {
 		return nil, fmt.Errorf("install a store: %w", err)
 	}
-	if err := f.listsRead(ctx, log, pool); err != nil {
+	if err := f.listsRead(ctx, log); err != nil {
 		return nil, err
 	}
 	for _, process := range []struct {
@@ -71,12 +67,12 @@ func benchMemory(ctx context.Context, log io.Writer, wanted func(string) bool) (
 }
 
 // listsRead waits until every list of the one store is read.
-func (f *fleet) listsRead(ctx context.Context, log io.Writer, pool *pgxpool.Pool) error {
+func (f *fleet) listsRead(ctx context.Context, log io.Writer) error {
 	said := 0
 	for begun := time.Now(); time.Since(begun) < memoryPatience; {
 		var done bool
 		var records int
-		err := pool.QueryRow(ctx, `
+		err := f.pool.QueryRow(ctx, `
 			SELECT EXISTS (SELECT FROM runs WHERE lists_done_at IS NOT NULL),
 				coalesce((SELECT sum(imported + rejected) FROM streams), 0)::integer`).Scan(&done, &records)
 		if err != nil {

@@ -31,17 +31,14 @@ func recoverySuite() suite {
 // benchRecovery kills a worker that has work in hand, again and again, and takes for
 // each row that it held the time until another worker has taken it.
 func benchRecovery(ctx context.Context, log io.Writer, _ func(string) bool) (figures []figure, err error) {
-	pool, drop, err := controlDatabase(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, drop()) }()
-	f, err := newFleet(ctx, pool.Config().ConnString())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.close(context.WithoutCancel(ctx), pool)) }()
+	err = withFleet(ctx, "off", func(f *fleet) error {
+		figures, err = f.recovery(ctx, log)
+		return err
+	})
+	return figures, err
+}
 
+func (f *fleet) recovery(ctx context.Context, log io.Writer) (figures []figure, err error) {
 	// Every call to Clerk takes long, so that the work stays in the worker's hands.
 	if _, err := f.sandbox.Fault(sandbox.FaultRule{System: "clerk", Effect: sandbox.EffectLatency, Latency: recoveryLatency}); err != nil {
 		return nil, err
@@ -51,14 +48,14 @@ func benchRecovery(ctx context.Context, log io.Writer, _ func(string) bool) (fig
 	}
 	var took []float64 // seconds
 	for round := range recoveryRounds {
-		held, err := holders(ctx, pool)
+		held, err := holders(ctx, f.pool)
 		if err != nil {
 			return nil, err
 		}
 		if err := f.install(ctx, 90_000+round*recoveryInHand, recoveryInHand-len(held)); err != nil {
 			return nil, err
 		}
-		inHand, err := busy(ctx, pool)
+		inHand, err := busy(ctx, f.pool)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +64,7 @@ func benchRecovery(ctx context.Context, log io.Writer, _ func(string) bool) (fig
 		}
 		f.kill(round)
 		fmt.Fprintf(log, "killed worker %d of %d with %d rows in hand\n", round+1, recoveryRounds, len(inHand))
-		again, err := taken(ctx, pool, inHand)
+		again, err := taken(ctx, f.pool, inHand)
 		if err != nil {
 			return nil, err
 		}

@@ -52,7 +52,7 @@ type Worker struct {
 
 // lanes of the two servers, with their weights. The first has workers of its
 // own, so that a new merchant never waits behind imports; the second steps aside
-// for it (yield), so that it does not share the processors with them either.
+// for it (yield), so that it need not share the processors with them either.
 func urgentLanes() map[string]int {
 	return map[string]int{tasks.LaneProvisioning: 6, tasks.LaneEvents: 4}
 }
@@ -72,12 +72,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	for _, group := range []struct {
 		lanes  map[string]int
 		fifths int // of the concurrency
-	}{{urgentLanes(), urgentFifths}, {bulkLanes(), bulkFifths}} {
+	}{{urgentLanes(), 2}, {bulkLanes(), 3}} {
 		lanes := w.only(group.lanes)
 		if len(lanes) == 0 {
 			continue
 		}
-		concurrency := w.share(group.fifths)
+		concurrency := max(2, w.Concurrency*group.fifths/5)
 		servers = append(servers, w.server(base, lanes, concurrency))
 		capacity += concurrency
 	}
@@ -106,15 +106,6 @@ func (w *Worker) Run(ctx context.Context) error {
 	loops.Wait()
 	return nil
 }
-
-// How many fifths of the concurrency the two servers have.
-const (
-	urgentFifths = 2
-	bulkFifths   = 3
-)
-
-// share is that part of the concurrency, but never a single worker.
-func (w *Worker) share(fifths int) int { return max(2, w.Concurrency*fifths/5) }
 
 // only keeps the lanes that this process works on.
 func (w *Worker) only(lanes map[string]int) map[string]int {
