@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,13 +36,19 @@ func (p polite) Do(
 // of a merchant who is being set up.
 type landings chan struct{}
 
-// landingLook is between two looks at who goes first.
-const landingLook = 20 * time.Millisecond
+const (
+	landingLook = 20 * time.Millisecond // between two looks at who goes first
+	// landingLong is after what a landing no longer keeps a processor busy but waits: for
+	// a database that is locked, or does not answer. It is one merchant's, and must not
+	// hold up everybody's pages.
+	landingLong = time.Second
+)
 
 func newLandings() landings { return make(landings, runtime.GOMAXPROCS(0)) }
 
-// take waits for a place. It steps aside before it has one, never in it: whoever holds
-// a place would make the pages behind it wait, one after the other.
+// take waits for a place, which release gives back, or landingLong. It steps aside
+// before it has one, never in it: whoever holds a place would make the pages behind it
+// wait, one after the other.
 func (l landings) take(ctx context.Context) (release func(), err error) {
 	for {
 		worker.StepAside(ctx)
@@ -50,7 +57,9 @@ func (l landings) take(ctx context.Context) (release func(), err error) {
 		}
 		select {
 		case l <- struct{}{}:
-			return func() { <-l }, nil
+			leave := sync.OnceFunc(func() { <-l })
+			long := time.AfterFunc(landingLong, leave)
+			return func() { long.Stop(); leave() }, nil
 		case <-ctx.Done():
 		case <-time.After(landingLook):
 		}

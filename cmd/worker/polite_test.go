@@ -79,3 +79,29 @@ func TestPlacesAreAsManyAsProcessors(t *testing.T) {
 		t.Errorf("%d places, want %d", places, runtime.GOMAXPROCS(0))
 	}
 }
+
+func TestALandingThatIsStuckHoldsUpOneSecondOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := make(landings, 1)
+		stuck, err := l.take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+
+		release, err := l.take(t.Context())
+		if took := time.Since(begun); err != nil || took < landingLong || took > landingLong+landingLook {
+			t.Fatalf("the next page had its place after %s (%v), want %s", took, err, landingLong)
+		}
+		stuck() // it has no place anymore: the next one keeps its own
+		if len(l) != 1 {
+			t.Errorf("%d places are held, want the next page's", len(l))
+		}
+		release()
+		release()
+		if len(l) != 0 {
+			t.Errorf("%d places are held when all are over", len(l))
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wosool/wosool/internal/rawjson"
 	"github.com/wosool/wosool/internal/salla"
 )
 
@@ -20,7 +21,7 @@ func parse(raw json.RawMessage) document {
 	if !json.Valid(raw) {
 		return nil
 	}
-	return split(raw)
+	return rawjson.Members(raw)
 }
 
 // has tells whether the key is there, be it null.
@@ -36,7 +37,7 @@ func (d document) said(key string) bool {
 }
 
 // object gives a nested object; nil for [], null and whatever else is none.
-func (d document) object(key string) document { return split(d[key]) }
+func (d document) object(key string) document { return rawjson.Members(d[key]) }
 
 // text gives a string, or a number as text; "" for anything else, and for the
 // word null, which Salla writes for nothing at times.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wosool/wosool/internal/rawjson"
 	"github.com/wosool/wosool/internal/salla"
 )
 
@@ -33,18 +34,18 @@ func guestKey(key []byte) bool { return string(key) == "updated_at" || string(ke
 // hashOf gives the hash of what a document lastingly says. The order of keys and
 // the way a number is written do not count.
 func hashOf(raw json.RawMessage) []byte {
+	if !json.Valid(raw) {
+		sum := sha256.Sum256(append([]byte(hashVersion+"\n!"), raw...))
+		return sum[:]
+	}
 	hash, _ := identify(raw)
 	return hash
 }
 
-// identify gives a document's hash, and of an object those members that tell which
-// record it is: all that has to be known of one that has not changed. Of what is
-// no object, or no JSON, the members are nil.
+// identify gives the hash of a document that is valid JSON, and of an object those
+// members that tell which record it is: all that has to be known of one that has not
+// changed. Of what is no object the members are nil.
 func identify(raw json.RawMessage) (hash []byte, who document) {
-	if !json.Valid(raw) {
-		sum := sha256.Sum256(append([]byte(hashVersion+"\n!"), raw...))
-		return sum[:], nil
-	}
 	c := canon{src: raw, out: make([]byte, 0, len(raw)+64)}
 	c.out = append(c.out, hashVersion+"\n"...)
 	if c.peek() == '{' {
@@ -174,7 +175,7 @@ func (c *canon) sort(begin int, members []member) {
 
 // text reads a string: a part of what is read where that is what it says.
 func (c *canon) text() []byte {
-	text, end := textAt(c.src, c.at)
+	text, end := rawjson.Text(c.src, c.at)
 	c.at = end
 	return text
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wosool/wosool/internal/rawjson"
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
@@ -71,7 +72,7 @@ func mapIdentified(resource string, f form, r tenantdb.Record) (mapped, error) {
 		return m, err
 	}
 	m.Record, m.Record.Fields = r, fields{}
-	return m, fill(&m, f, split(r.Document))
+	return m, fill(&m, f, rawjson.Members(r.Document))
 }
 
 // mappingOf gives what is to be filled of a document of a resource, and by what.

@@ -116,9 +116,7 @@ func (im *Importer) fetch(ctx context.Context, db *tenantdb.DB, t asked, resourc
 		got.reject = &kept
 		return got, nil
 	}
-	if m.Strange != "" {
-		im.noteStrange(ctx, resource, map[string]int{m.Strange: 1})
-	}
+	im.strangers(ctx, resource)(m.Strange)
 	if resource != tenantdb.Orders || m.Deleted {
 		return got, nil
 	}

@@ -43,7 +43,7 @@ func (im *Importer) mapRecords(
 ) error {
 	batch := tenantdb.Batch{}
 	sum := sha256.New()
-	strange := map[string]int{}
+	strange := im.strangers(ctx, resource)
 	for _, raw := range documents {
 		if r, shape, ok := im.briefly(ctx, resource, raw, at, strange); ok {
 			sum.Write([]byte(r.Key + "\n"))
@@ -66,11 +66,8 @@ func (im *Importer) mapRecords(
 			batch.Shape = m.Shape
 			batch.Records = append(batch.Records, m.Record)
 		}
-		if m.Strange != "" {
-			strange[m.Strange]++
-		}
+		strange(m.Strange)
 	}
-	im.noteStrange(ctx, resource, strange)
 	if len(batch.Records) > 0 {
 		commit.Batches = append(commit.Batches, batch)
 	}
@@ -82,10 +79,10 @@ func (im *Importer) mapRecords(
 
 // briefly makes a record of a list's document of which only is read what tells
 // whether it has changed. Its columns are filled if it has. It is not ok where the
-// document does not say which record it is, or calls it deleted. A status that is
-// strange is told once a page.
+// document does not say which record it is, or calls it deleted. strange is told its
+// status where that is not known.
 func (im *Importer) briefly(
-	ctx context.Context, resource string, raw json.RawMessage, at time.Time, strange map[string]int,
+	ctx context.Context, resource string, raw json.RawMessage, at time.Time, strange func(status string),
 ) (tenantdb.Record, tenantdb.Shape, bool) {
 	shape, ok := map[string]func() tenantdb.Shape{
 		tenantdb.Customers: tenantdb.CustomerList, tenantdb.Products: tenantdb.ProductList,
@@ -104,20 +101,22 @@ func (im *Importer) briefly(
 		if bad, ok := errors.AsType[*invalid](err); ok {
 			return nil, &tenantdb.Unfit{Field: bad.Field, Reason: bad.Reason}
 		}
-		if m.Strange != "" && strange[m.Strange] == 0 {
-			strange[m.Strange] = 1
-			im.noteStrange(ctx, resource, map[string]int{m.Strange: 1})
-		}
+		strange(m.Strange)
 		return m.Record.Fields, err
 	}
 	return r, shape(), r.Key != "" && !deletedStatus(who)
 }
 
-// noteStrange tells of statuses that we do not know; their records count as
+// strangers logs statuses that we do not know, each once; their records count as
 // pending, and keep the word in their documents.
-func (im *Importer) noteStrange(ctx context.Context, resource string, strange map[string]int) {
-	for status, n := range strange {
+func (im *Importer) strangers(ctx context.Context, resource string) func(status string) {
+	told := map[string]bool{"": true}
+	return func(status string) {
+		if told[status] {
+			return
+		}
+		told[status] = true
 		im.Log.WarnContext(ctx, "unknown status counts as pending",
-			slog.String("resource", resource), slog.String("status", status), slog.Int("records", n))
+			slog.String("resource", resource), slog.String("status", status))
 	}
 }

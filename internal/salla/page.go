@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/rawjson"
 )
 
 // Resource is a list that is imported.
@@ -54,7 +55,7 @@ type PageQuery struct {
 
 // Page is one page of a list.
 type Page struct {
-	Records []json.RawMessage
+	Records []json.RawMessage // valid JSON each
 
 	Number, PerPage   int  // as announced, else as asked
 	Total, TotalPages *int // as announced; nil if not
@@ -104,11 +105,8 @@ func (c *Client) page(ctx context.Context, path string, filters url.Values, q Pa
 		return Page{}, false, err
 	}
 	page := Page{RequestedAt: reply.requestedAt}
-	if !bytes.HasPrefix(bytes.TrimSpace(reply.Data), []byte("[")) {
+	if page.Records = rawjson.Elements(reply.Data); page.Records == nil {
 		return Page{}, false, fmt.Errorf("salla: GET %s: data is not a list", path)
-	}
-	if err := json.Unmarshal(reply.Data, &page.Records); err != nil {
-		return Page{}, false, fmt.Errorf("salla: GET %s: decode: %w", path, err)
 	}
 	paged = page.place(reply.envelope, q)
 	if page.NextCursor != "" && page.NextCursor == q.Cursor {

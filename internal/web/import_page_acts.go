@@ -6,46 +6,89 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/templates"
 )
 
-func (s *Server) pauseImport(w http.ResponseWriter, r *http.Request) error {
-	return s.importRunAct(w, r, s.DB.PauseImport)
+// importOf returns the run that a request's path names, and its tenant.
+func (s *Server) importOf(r *http.Request) (store.Run, store.Tenant, error) {
+	id, err := pathID(r, "import")
+	if err != nil {
+		return store.Run{}, store.Tenant{}, err
+	}
+	run, err := s.DB.Run(r.Context(), id)
+	if err != nil {
+		return run, store.Tenant{}, err
+	}
+	t, err := s.DB.Tenant(r.Context(), run.TenantID)
+	return run, t, err
 }
 
-func (s *Server) resumeImport(w http.ResponseWriter, r *http.Request) error {
-	return s.importRunAct(w, r, s.DB.ResumeImport)
+func (s *Server) pauseImportAct(w http.ResponseWriter, r *http.Request) error {
+	return s.importAct(w, r, s.DB.PauseImport, "Paused: what is stored stays. Resume goes on from here.")
 }
 
-func (s *Server) cancelImport(w http.ResponseWriter, r *http.Request) error {
-	return s.importRunAct(w, r, s.DB.CancelImport)
+func (s *Server) resumeImportAct(w http.ResponseWriter, r *http.Request) error {
+	return s.importAct(w, r, s.DB.ResumeImport, "Resumed: it goes on where it stopped.")
 }
 
-// importRunAct does one act on a tenant's open import, or on the one that the request
-// names, and answers the tenant.
-func (s *Server) importRunAct(w http.ResponseWriter, r *http.Request,
-	do func(context.Context, uuid.UUID, uuid.UUID, store.Actor) (store.Tenant, []store.Task, error),
+func (s *Server) retryImportAct(w http.ResponseWriter, r *http.Request) error {
+	return s.importAct(w, r, s.DB.RetryImport, "Retried: what had failed goes on, with no attempts spent.")
+}
+
+// cancelImportForm asks before an import is ended.
+func (s *Server) cancelImportForm(w http.ResponseWriter, r *http.Request) error {
+	run, t, err := s.importOf(r)
+	if err != nil {
+		return err
+	}
+	path := importHref(run.ID)
+	return s.confirm(w, r, "imports", templates.ConfirmView{
+		Title: "Cancel the import", Text: importTitle(run) + " of " + t.Name + " ends where it is.",
+		Facts: []string{
+			"What it has stored stays in the store's CRM.",
+			"It can't be resumed. A new import reads the lists again and leaves what is the same as it is.",
+			"An import that is queued behind it begins.",
+		},
+		Back: path, Act: templates.ActView{Action: path + "/cancel", Label: "Cancel the import", Danger: true},
+	})
+}
+
+func (s *Server) cancelImportAct(w http.ResponseWriter, r *http.Request) error {
+	return s.importAct(w, r, s.DB.CancelImport, "Cancelled: what it had stored stays.")
+}
+
+// importAct does one act on an import and leads back to its page, or to the one that
+// the form was on, which says what was done, or why it could not be.
+func (s *Server) importAct(w http.ResponseWriter, r *http.Request,
+	do func(context.Context, uuid.UUID, uuid.UUID, store.Actor) (store.Tenant, []store.Task, error), done string,
 ) error {
-	id, err := pathID(r, "tenant")
+	run, _, err := s.importOf(r)
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Import *string `json:"import"`
+	back := importHref(run.ID)
+	if r.PostFormValue("back") == "tenant" {
+		back = tenantHref(run.TenantID)
 	}
-	if err := decode(w, r, &body); err != nil {
-		return err
+	_, todo, err := do(r.Context(), run.TenantID, run.ID, operatorActor(r.Context()))
+	return s.actedAt(w, r, back, todo, err, done)
+}
+
+// lookedForRun is the run whose choice a form begins with, or nil.
+func (s *Server) lookedForRun(r *http.Request, tenantID uuid.UUID) (*store.Run, error) {
+	given := r.URL.Query().Get("like")
+	if given == "" {
+		return nil, nil //nolint:nilnil // no run is an answer
 	}
-	run := uuid.Nil
-	if body.Import != nil {
-		if run, err = uuid.Parse(*body.Import); err != nil {
-			return invalid("import", "import must be the id of an import")
-		}
-	}
-	t, todo, err := do(r.Context(), id, run, actor(r.Context()))
+	id, err := uuid.Parse(given)
 	if err != nil {
-		return err
+		return nil, malformed("like", "like must be the id of an import")
 	}
-	s.ring(r.Context(), s.Queue.Wake, todo)
-	return s.answerTenant(w, r, http.StatusAccepted, t)
+	run, err := s.DB.Run(r.Context(), id)
+	if err == nil && run.TenantID != tenantID {
+		err = fault.New(fault.NotFound, "there is no such import")
+	}
+	return &run, err
 }

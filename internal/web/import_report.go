@@ -267,7 +267,7 @@ func passRow(p ImportPass) templates.PassRow {
 		return templates.Count(*n)
 	}
 	row := templates.PassRow{
-		Resource: resourceLabel(p.Resource), Kind: importKind(p.Status), Status: p.Status, Pages: templates.Count(p.Pages),
+		Resource: resourceWords(p.Resource), Kind: importKind(p.Status), Status: p.Status, Pages: templates.Count(p.Pages),
 		Imported: templates.Count(p.Imported), Unchanged: templates.Count(p.Unchanged), Rejected: templates.Count(p.Rejected),
 		Before: count(p.Before), After: count(p.After), Difference: count(p.Difference), Took: "–", PerMinute: "–",
 		Reason: ofItself(p.Resource, text(p.Explanation)),

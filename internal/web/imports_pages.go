@@ -266,7 +266,7 @@ func importName(kind string) string {
 func importScope(run store.Run) string {
 	var parts []string
 	if len(run.Resources) > 0 && len(run.Resources) < len(tenant.Resources()) {
-		parts = append(parts, strings.ReplaceAll(strings.Join(run.Resources, ", "), "_", " "))
+		parts = append(parts, resourceWords(strings.Join(run.Resources, ", ")))
 	}
 	if run.Since != nil {
 		parts = append(parts, "since "+run.Since.UTC().Format("2 Jan 2006"))
@@ -281,7 +281,7 @@ func ofItself(resource, reason string) string { return strings.TrimPrefix(reason
 func streamProgress(st store.StreamTotals, run store.Run) templates.ProgressView {
 	done := st.Imported + st.Unchanged + st.Rejected
 	p := templates.ProgressView{
-		Label: strings.ReplaceAll(st.Resource, "_", " "), Done: templates.Count(done), Percent: -1, Kind: importKind(st.Status), Note: st.Status,
+		Label: resourceWords(st.Resource), Done: templates.Count(done), Percent: -1, Kind: importKind(st.Status), Note: st.Status,
 	}
 	if st.SourceTotal != nil {
 		p.Total, p.Percent = templates.Count(*st.SourceTotal), templates.Percent(done, *st.SourceTotal)

@@ -138,7 +138,7 @@ func (s *Server) importPage(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	for _, resource := range tenant.Resources() {
 		v.Resources = append(v.Resources, templates.Choice{
-			Name: resource, Label: strings.ReplaceAll(resource, "_", " "), On: slices.Contains(chosen, resource),
+			Name: resource, Label: resourceWords(resource), On: slices.Contains(chosen, resource),
 		})
 	}
 	return s.render(w, r, status, templates.TenantImport(s.frame(r, x.tenant.Name+": import", "tenants"), v))

@@ -166,7 +166,7 @@ func timelineItem(h store.Happening, at func(time.Time) templates.Moment) templa
 			v.Detail = "took " + took
 		}
 	case store.HappenedPage:
-		v.Kind, v.Status, v.Title = "task", templates.Well, "import:page "+strings.ReplaceAll(h.Name, "_", " ")
+		v.Kind, v.Status, v.Title = "task", templates.Well, "import:page "+resourceWords(h.Name)
 		if h.Link != nil {
 			v.Href = importHref(*h.Link)
 		}

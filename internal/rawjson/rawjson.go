@@ -1,4 +1,7 @@
-package imports
+// Package rawjson takes JSON apart that is known to be valid, without a copy and
+// without looking at it twice: pages of a merchant's records are large, and their
+// documents are kept as they came. Whether JSON is valid encoding/json tells.
+package rawjson
 
 import (
 	"encoding/json"
@@ -7,24 +10,44 @@ import (
 	"unicode/utf8"
 )
 
-// split takes valid JSON apart: an object's members, nil of what is no object. They
-// are parts of raw, not copies. Of a key that comes twice the last one counts.
-func split(raw json.RawMessage) document {
+// Members gives the members of valid JSON that is an object; nil of what is none, and
+// of nothing. They are parts of raw, not copies. Of a key that comes twice the last one
+// counts.
+func Members(raw json.RawMessage) map[string]json.RawMessage {
 	at := skipSpace(raw, 0)
 	if at == len(raw) || raw[at] != '{' {
 		return nil
 	}
-	d := make(document, 16)
+	members := make(map[string]json.RawMessage, 16)
 	for at = skipSpace(raw, at+1); raw[at] != '}'; {
-		key, end := textAt(raw, at)
+		key, end := Text(raw, at)
 		from := skipSpace(raw, skipSpace(raw, end)+1) // after the colon
 		at = skipValue(raw, from)
-		d[string(key)] = raw[from:at:at]
+		members[string(key)] = raw[from:at:at]
 		if at = skipSpace(raw, at); raw[at] == ',' {
 			at = skipSpace(raw, at+1)
 		}
 	}
-	return d
+	return members
+}
+
+// Elements gives the elements of valid JSON that is an array; nil of what is none, and
+// of nothing. They are parts of raw, not copies.
+func Elements(raw json.RawMessage) []json.RawMessage {
+	at := skipSpace(raw, 0)
+	if at == len(raw) || raw[at] != '[' {
+		return nil
+	}
+	all := []json.RawMessage{}
+	for at = skipSpace(raw, at+1); raw[at] != ']'; {
+		from := at
+		at = skipValue(raw, from)
+		all = append(all, raw[from:at:at])
+		if at = skipSpace(raw, at); raw[at] == ',' {
+			at = skipSpace(raw, at+1)
+		}
+	}
+	return all
 }
 
 // skipSpace gives the place of the next byte that is no space.
@@ -74,9 +97,9 @@ func closing(raw []byte, at int) int {
 	return at
 }
 
-// textAt reads the text that begins there, and gives the place after it. It is a
-// part of raw where that is what it says.
-func textAt(raw []byte, at int) (text []byte, end int) {
+// Text reads the text that begins at a place of valid JSON, and gives the place after
+// it. It is a part of raw where that is what it says.
+func Text(raw []byte, at int) (text []byte, end int) {
 	escaped := false
 	for end = at + 1; raw[end] != '"'; end++ {
 		if raw[end] == '\\' {
