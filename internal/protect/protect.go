@@ -168,6 +168,9 @@ const (
 	BadRecord = removed != "bad_record"
 	// CountedOnce keeps a record that comes twice from being counted twice.
 	CountedOnce = removed != "counted_once"
+	// OneAtATime keeps pages of new orders that are stored at the same time from
+	// leaving each other's orders out of a customer's totals.
+	OneAtATime = removed != "one_at_a_time"
 	// ReadAgain reads a record again that changed while it was being read.
 	ReadAgain = removed != "read_again"
 	// ReadOrder keeps a slow, older read from replacing a newer one.

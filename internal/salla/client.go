@@ -16,6 +16,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/wosool/wosool/internal/rawjson"
 )
 
 // Where Salla serves its production API and its OAuth server.
@@ -71,6 +73,24 @@ type envelope struct {
 	Cursor     json.RawMessage `json:"cursor"`
 	Security   json.RawMessage `json:"security"`
 	Error      json.RawMessage `json:"error"`
+}
+
+// open opens a good answer. Only the parts are taken, and none is copied: a page has
+// many records.
+func (e *envelope) open(body []byte) error {
+	if !json.Valid(body) {
+		return errors.New("this is no JSON")
+	}
+	parts := rawjson.Members(body)
+	if parts == nil {
+		return errors.New("this is no object")
+	}
+	e.Success, e.Data, e.Error = parts["success"], parts["data"], parts["error"]
+	e.Pagination, e.Cursor, e.Security = parts["pagination"], parts["cursor"], parts["security"]
+	if status := parts["status"]; status != nil {
+		return e.Status.UnmarshalJSON(status)
+	}
+	return nil
 }
 
 // refused tells whether the answer calls itself unsuccessful, whatever its status.
@@ -131,7 +151,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		}
 		return reply{}, &callError{op: op, err: errEmpty, secrets: secrets}
 	}
-	if err := json.Unmarshal(body, &out.envelope); err != nil {
+	if err := out.envelope.open(body); err != nil {
 		return reply{}, &callError{op: op, err: unreadable(resp, body), secrets: secrets}
 	}
 	if out.refused() {

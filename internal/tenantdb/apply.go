@@ -28,8 +28,8 @@ type Applied struct {
 // the stored row as it is.
 func (d *DB) Apply(ctx context.Context, s Shape, r Record) (Applied, error) {
 	var a Applied
-	err := d.mergeRecords(ctx, func(tx pgx.Tx, careful bool) error {
-		m := &merge{db: d, tx: tx, careful: careful}
+	err := d.mergeRecords(ctx, false, func(tx pgx.Tx, how manner) error {
+		m := &merge{manner: how, db: d, tx: tx}
 		items, err := m.batch(ctx, Batch{Shape: s, Records: []Record{r}})
 		if err != nil {
 			return err
@@ -64,7 +64,7 @@ func (d *DB) Tombstone(ctx context.Context, resource, key string, at TombstoneOr
 		return Applied{}, fault.New(fault.Invalid, "a deletion has an id and a time")
 	}
 	a := Applied{Outcome: Stored}
-	err = d.merging(ctx, func(tx pgx.Tx) error {
+	err = d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error {
 		m := &merge{db: d, tx: tx}
 		states, err := m.states(ctx, s, []*item{{rec: Record{Key: key}}})
 		if err != nil {
@@ -163,7 +163,7 @@ func (d *DB) emptied(table string, ids ...string) (string, error) {
 // order is refunded as a whole it is partially refunded from now on, whatever
 // its documents say. The order need not be known yet.
 func (d *DB) MarkRefunded(ctx context.Context, orderID string, at time.Time) error {
-	err := d.merging(ctx, func(tx pgx.Tx) error {
+	err := d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO order_refunds (order_id, refunded_at)
 			VALUES ($1, $2)
@@ -187,7 +187,7 @@ func (d *DB) MarkRefunded(ctx context.Context, orderID string, at time.Time) err
 // MarkLeftList notes that a cart is no longer on the source's list though it
 // exists; it is on it again as soon as a list shows it.
 func (d *DB) MarkLeftList(ctx context.Context, cartID string) error {
-	err := d.merging(ctx, func(tx pgx.Tx) error {
+	err := d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			UPDATE salla_carts
 			SET left_list = true, updated_at = CASE WHEN left_list THEN updated_at ELSE now() END

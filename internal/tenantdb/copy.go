@@ -34,7 +34,8 @@ func (m *merge) insert(ctx context.Context, table blueprint.Table, s Shape, item
 			return fmt.Errorf("find the people of %s: %w", s.Resource, err)
 		}
 	}
-	columns := append([]string{s.Key}, written(s, m.run)...)
+	// The default of an id costs the database more than all the rest of a small column.
+	columns := append([]string{"id", s.Key}, written(s, m.run)...)
 	customer := customerColumn(s.Table)
 	if customer != "" {
 		columns = append(columns, "person_id")
@@ -51,10 +52,15 @@ func (m *merge) insert(ctx context.Context, table blueprint.Table, s Shape, item
 	}
 	var lines copyText
 	for _, it := range items {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("make an id: %w", err)
+		}
 		values := columnValues(s, m.run, it)
+		values["id"] = id.String()
 		if customer != "" {
 			if person := known.people[customerOf(it, customer)]; person != uuid.Nil {
-				values["person_id"] = person
+				values["person_id"] = person.String()
 				m.derived.person(person)
 			}
 		}

@@ -33,10 +33,17 @@ func (d *DB) with(ctx context.Context, fn func(*pgx.Conn) error) error {
 	return translate(fn(c))
 }
 
+// How the merge lock is held: by one alone, or by pages of new orders, which only have
+// to agree on whose totals are next.
+const (
+	mergeLockAlone  = "pg_advisory_xact_lock"
+	mergeLockShared = "pg_advisory_xact_lock_shared"
+)
+
 // merging runs fn in a transaction that holds the merge lock. Its statements go
 // by key: a plan made while the tables were still empty must not scan them.
-func (d *DB) merging(ctx context.Context, fn func(pgx.Tx) error) error {
-	begin := fmt.Sprintf(`BEGIN; SELECT pg_advisory_xact_lock(%d), set_config('enable_seqscan', 'off', true)`, mergeLock)
+func (d *DB) merging(ctx context.Context, lock string, fn func(pgx.Tx) error) error {
+	begin := fmt.Sprintf(`BEGIN; SELECT %s(%d), set_config('enable_seqscan', 'off', true)`, lock, mergeLock)
 	return d.with(ctx, func(c *pgx.Conn) error {
 		return pgx.BeginTxFunc(ctx, c, pgx.TxOptions{BeginQuery: begin}, fn)
 	})

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/wosool/wosool/internal/protect"
 )
 
 // derived collects what a merge has changed, so that what follows from it can
@@ -120,7 +122,21 @@ func (m *merge) derive(ctx context.Context) error {
 	if len(d.persons) == 0 {
 		return nil
 	}
-	return m.exec(ctx, "recompute people's totals", totals(true), slices.Collect(maps.Keys(d.persons)))
+	persons := slices.Collect(maps.Keys(d.persons))
+	if m.together && protect.OneAtATime {
+		// Whoever has the same people's orders in hand is waited for, so that the sums
+		// have them; all lock in one order.
+		err := m.exec(ctx, "wait for other pages", `
+			SELECT
+			FROM people
+			WHERE id = ANY($1)
+			ORDER BY id
+			FOR NO KEY UPDATE`, persons)
+		if err != nil {
+			return err
+		}
+	}
+	return m.exec(ctx, "recompute people's totals", totals(true), persons)
 }
 
 // touchedPeople adds the people whose rows or orders were stored; those of new
@@ -239,7 +255,7 @@ func totals(some bool) string {
 // belongs to the end of a run and to every day, since tags also age. It forgets the
 // pages of runs that began more than thirty days ago, too.
 func (d *DB) FinishRun(ctx context.Context) error {
-	err := d.merging(ctx, func(tx pgx.Tx) error {
+	err := d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = on`); err != nil {
 			return err
 		}

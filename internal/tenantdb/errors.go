@@ -24,6 +24,7 @@ const (
 	codeNotNull            = "23502"
 	codeUnique             = "23505"
 	codeCheck              = "23514"
+	codeDeadlock           = "40P01"
 )
 
 // sqlError shows of a PostgreSQL error only what cannot quote a record's values.

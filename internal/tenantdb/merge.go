@@ -21,10 +21,10 @@ import (
 
 // merge is one transaction's work on imported records.
 type merge struct {
+	manner
 	db      *DB
 	tx      pgx.Tx
 	run     uuid.UUID // nil outside an import
-	careful bool      // some value will be refused: find out which
 	rejects []Reject
 	counts  Tally
 	derived derived
@@ -51,14 +51,29 @@ func (m *merge) flush(ctx context.Context) error {
 	return wrap(m.tx.SendBatch(ctx, put).Close(), "bring into line what follows")
 }
 
-// mergeRecords runs fn in a merging transaction, and once more where a value was
-// refused; then careful is set. What fn has gathered the first time is void.
-func (d *DB) mergeRecords(ctx context.Context, fn func(tx pgx.Tx, careful bool) error) error {
-	err := d.merging(ctx, func(tx pgx.Tx) error { return fn(tx, false) })
+// manner is how records are merged.
+type manner struct {
+	careful  bool // some value will be refused: find out which
+	together bool // other pages of new orders are stored at the same time
+}
+
+// errAlone is what a merge among others says that none may be made beside.
+var errAlone = errors.New("this is to be merged alone")
+
+// mergeRecords runs fn in a merging transaction, and again where it must be alone, or
+// where a value was refused; then careful is set. What fn gathered before is void.
+func (d *DB) mergeRecords(ctx context.Context, together bool, fn func(tx pgx.Tx, how manner) error) error {
+	err := errAlone
+	if together {
+		err = d.merging(ctx, mergeLockShared, func(tx pgx.Tx) error { return fn(tx, manner{together: true}) })
+	}
+	if errors.Is(err, errAlone) || together && hasCode(err, codeUnique, codeDeadlock) {
+		err = d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error { return fn(tx, manner{}) })
+	}
 	if err == nil || !isBadValue(err) || !protect.BadRecord {
 		return err
 	}
-	return d.merging(ctx, func(tx pgx.Tx) error { return fn(tx, true) })
+	return d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error { return fn(tx, manner{careful: true}) })
 }
 
 // Tally counts records, each once a run.
@@ -110,6 +125,10 @@ func (m *merge) settle(ctx context.Context, b Batch, items []*item, known *known
 			touch = append(touch, it)
 		case NeedsRead, Rejected:
 		}
+	}
+	if m.together && (len(write) < len(items) || known.rejects || len(m.rejects) > 0 ||
+		slices.ContainsFunc(write, func(it *item) bool { return it.cur != nil })) {
+		return errAlone // whether a record was counted is told by rows that others may be writing
 	}
 	m.addRefunds(write, known.refunded)
 	if err := m.write(ctx, table, b.Shape, write, known); err != nil {
@@ -200,9 +219,9 @@ func (m *merge) fill(s Shape, it *item) error {
 
 // prefill gets, before the merge lock is taken, the fields of the records that are
 // new or changed by what is stored at the moment; the merge itself decides, and
-// gets those of the few others that it needs.
-func (d *DB) prefill(ctx context.Context, batches []Batch) ([]Batch, error) {
-	batches = slices.Clone(batches)
+// gets those of the few others that it needs. fresh: none was found that is there.
+func (d *DB) prefill(ctx context.Context, batches []Batch) (_ []Batch, fresh bool, _ error) {
+	batches, fresh = slices.Clone(batches), true
 	for i, b := range batches {
 		keys := make([]string, 0, len(b.Records))
 		for _, r := range b.Records {
@@ -228,8 +247,9 @@ func (d *DB) prefill(ctx context.Context, batches []Batch) ([]Batch, error) {
 			return err
 		})
 		if err != nil {
-			return nil, wrap(err, "look for unchanged "+b.Shape.Resource)
+			return nil, false, wrap(err, "look for unchanged "+b.Shape.Resource)
 		}
+		fresh = fresh && len(hashes) == 0
 		batches[i].Records = slices.Clone(b.Records)
 		for j, r := range b.Records {
 			if r.Fill == nil || r.Fields != nil || bytes.Equal(hashes[r.Key], r.Hash) {
@@ -240,7 +260,7 @@ func (d *DB) prefill(ctx context.Context, batches []Batch) ([]Batch, error) {
 			}
 		}
 	}
-	return batches, nil
+	return batches, fresh, nil
 }
 
 // check finds the documents that cannot be kept. The database refuses them as

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/tenantdb"
@@ -481,5 +483,95 @@ func TestMergesOfOneTenantAtOnce(t *testing.T) {
 	}
 	if got := value(t, c, `SELECT count(*) FROM opportunities WHERE person_id IS NOT NULL`); got != "60" {
 		t.Errorf("got %s linked opportunities, want 60", got)
+	}
+}
+
+// atOnce stores pages of orders that were all opened, at the same time.
+func (i *importer) atOnce(pages [][]tenantdb.Record) (sum tenantdb.Tally) {
+	i.t.Helper()
+	opened := make([]tenantdb.OpenedPage, len(pages))
+	for n := range pages {
+		i.ref.Seq++
+		opened[n] = page(i.t, i.db, i.ref)
+	}
+	results := make([]tenantdb.PageResult, len(pages))
+	var g errgroup.Group
+	for n, records := range pages {
+		g.Go(func() (err error) {
+			results[n], err = i.db.CommitPage(i.t.Context(), tenantdb.PageCommit{
+				Ref: opened[n].Ref, Fence: opened[n].Fence,
+				Batches: []tenantdb.Batch{{Shape: tenantdb.OrderList(), Records: records}},
+			})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		i.t.Fatal(err)
+	}
+	for _, r := range results {
+		sum.Imported, sum.Unchanged, sum.Rejected = sum.Imported+r.Imported, sum.Unchanged+r.Unchanged, sum.Rejected+r.Rejected
+	}
+	return sum
+}
+
+// Pages of new orders are stored beside each other. What their customers have spent
+// has all of their orders in it all the same.
+func TestPagesOfNewOrdersAtOnce(t *testing.T) {
+	t.Parallel()
+	db, c := newDB(t)
+	const customers, rounds, pages, each = 7, 8, 4, 20
+	var people []tenantdb.Record
+	for n := range customers {
+		people = append(people, person(fmt.Sprint(n), "p", 1))
+	}
+	newImporter(t, db, tenantdb.Customers).commit(tenantdb.CustomerList(), people)
+
+	i, next := newImporter(t, db, tenantdb.Orders), 0
+	for round := range rounds {
+		all := make([][]tenantdb.Record, pages)
+		for p := range all {
+			for range each {
+				next++
+				all[p] = append(all[p], order(fmt.Sprint(next), fmt.Sprint(next%customers), "COMPLETED", "10", 2))
+			}
+		}
+		if sum := i.atOnce(all); sum.Imported != pages*each {
+			t.Fatalf("round %d: %+v, want %d imported", round, sum, pages*each)
+		}
+		got := value(t, c, `SELECT sum(orders_count) || ' ' || sum(total_spent) FROM people`)
+		if want := fmt.Sprint(next, " ", next*10); got != want {
+			t.Fatalf("round %d: orders and spent: got %s, want %s", round, got, want)
+		}
+	}
+}
+
+// The source shifts while it is read: a new order is on several pages that are stored
+// at the same time.
+func TestPagesThatHaveOrdersInCommon(t *testing.T) {
+	t.Parallel()
+	db, c := newDB(t)
+	newImporter(t, db, tenantdb.Customers).commit(tenantdb.CustomerList(), []tenantdb.Record{person("1", "p", 1)})
+	const rounds, pages, each = 10, 4, 12
+	i := newImporter(t, db, tenantdb.Orders)
+	for round := range rounds {
+		all, different := make([][]tenantdb.Record, pages), map[string]bool{}
+		for p := range all {
+			for n := range each {
+				key := fmt.Sprint(round*1000 + p*each/2 + n) // half of a page is on the next one
+				different[key] = true
+				all[p] = append(all[p], order(key, "1", "COMPLETED", "10", 2))
+			}
+			if p%2 == 1 {
+				slices.Reverse(all[p])
+			}
+		}
+		if sum := i.atOnce(all); sum.Imported != len(different) || sum.Unchanged != 0 {
+			t.Fatalf("round %d: %+v, want %d imported, each counted once", round, sum, len(different))
+		}
+	}
+	got := value(t, c, `SELECT orders_count || ' ' || total_spent FROM people`)
+	orders := value(t, c, `SELECT count(*) FROM salla_orders`)
+	if want := orders + " " + orders + "0"; got != want {
+		t.Errorf("orders and spent: got %s, want %s", got, want)
 	}
 }

@@ -126,13 +126,14 @@ func (d *DB) OpenPage(ctx context.Context, ref PageRef) (OpenedPage, error) {
 // what was stored. A record that cannot be stored becomes a reject; it never
 // stops the page.
 func (d *DB) CommitPage(ctx context.Context, p PageCommit) (PageResult, error) {
-	batches, err := d.prefill(ctx, p.Batches)
+	batches, fresh, err := d.prefill(ctx, p.Batches)
 	if err != nil {
 		return PageResult{}, fmt.Errorf("commit page %d of %s: %w", p.Ref.Seq, p.Ref.Resource, err)
 	}
 	var result *PageResult
-	err = d.mergeRecords(ctx, func(tx pgx.Tx, careful bool) error {
-		m := &merge{db: d, tx: tx, run: p.Ref.Run, careful: careful, later: &pgx.Batch{}}
+	together := fresh && p.Ref.Resource == Orders && len(p.Rejects) == 0
+	err = d.mergeRecords(ctx, together, func(tx pgx.Tx, how manner) error {
+		m := &merge{manner: how, db: d, tx: tx, run: p.Ref.Run, later: &pgx.Batch{}}
 		var page pageRow
 		var ask pgx.Batch
 		ask.Queue(`

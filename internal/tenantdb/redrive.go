@@ -96,8 +96,8 @@ type openReject struct {
 // settled with it, and stay open as long as it does.
 func (d *DB) Redrive(ctx context.Context, list []Redrive) (map[uuid.UUID]Redriven, error) {
 	r := &redrive{done: map[uuid.UUID]Redriven{}}
-	err := d.merging(ctx, func(tx pgx.Tx) error {
-		r.merge = &merge{db: d, tx: tx, careful: true} // some of them will be refused again
+	err := d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error {
+		r.merge = &merge{db: d, tx: tx, manner: manner{careful: true}} // some of them will be refused again
 		return r.run(ctx, list)
 	})
 	if err != nil {

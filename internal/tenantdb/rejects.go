@@ -151,7 +151,7 @@ func (d *DB) SettleRejects(ctx context.Context, resource, key string) error {
 	if resource == Orders {
 		resource = OrderDetails
 	}
-	err := d.merging(ctx, func(tx pgx.Tx) error {
+	err := d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error {
 		m := &merge{db: d, tx: tx}
 		_, err := m.resolve(ctx, resource, []string{key})
 		return err
@@ -169,7 +169,7 @@ func (d *DB) SettleOlder(ctx context.Context, resource string, run uuid.UUID, be
 	if resource == OrderDetails {
 		anew = `AND EXISTS (SELECT FROM rejects AS n WHERE n.run = $2 AND n.resource = r.resource AND n.key = r.key)`
 	}
-	err := d.merging(ctx, func(tx pgx.Tx) error {
+	err := d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error {
 		// By rejects_open_idx.
 		_, err := tx.Exec(ctx, `
 			UPDATE rejects AS r
@@ -217,7 +217,7 @@ func (d *DB) KeepReject(ctx context.Context, r Reject) error {
 	if r.Reason == "" {
 		return fault.New(fault.Invalid, "a reject has a reason")
 	}
-	err := d.merging(ctx, func(tx pgx.Tx) error {
+	err := d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error {
 		m := &merge{db: d, tx: tx}
 		return m.keep(ctx, []Reject{r}, nil)
 	})

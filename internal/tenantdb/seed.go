@@ -52,7 +52,7 @@ func (d *DB) Seed(ctx context.Context, s Seed) error {
 	if s.Company.Name == "" {
 		return fault.New(fault.Invalid, "a company has a name")
 	}
-	err := d.merging(ctx, func(tx pgx.Tx) error {
+	err := d.merging(ctx, mergeLockAlone, func(tx pgx.Tx) error {
 		for _, step := range []func(context.Context, pgx.Tx) error{
 			s.company, seedRoles, s.owner, seedPipelines, s.keepSettings, s.agent, seedWorkflows,
 		} {

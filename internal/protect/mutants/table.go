@@ -81,6 +81,7 @@ func table() []hunt {
 		{"budget", "budget", "^TestFleetNeverPassesTheLimit$"},
 		{"bad_record", "tenantdb", "^TestBadValuesNeverStopAPage$"},
 		{"counted_once", "tenantdb", "^TestEachRecordCountsOnceARun$"},
+		{"one_at_a_time", "tenantdb", "^TestPagesOfNewOrdersAtOnce$"},
 		{"read_again", "imports", "^TestReadIsDoneAgainWhereItWasWantedMeanwhile$"},
 		{"read_order", "tenantdb", "^TestDecide$"},
 		{"tombstone", "tenantdb", "^TestDecide$"},
