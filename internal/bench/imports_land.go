@@ -17,9 +17,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/wosool/wosool/internal/budget"
 	"github.com/wosool/wosool/internal/imports"
 	"github.com/wosool/wosool/internal/salla"
 	"github.com/wosool/wosool/internal/sandbox"
+	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
@@ -31,9 +33,10 @@ const (
 // renderedPages are the answers of a shop to the requests for its lists.
 type renderedPages struct {
 	customers, orders [][]byte
-	bare              [][]bareRow    // what the orders come to, once that is known
-	people            []byte         // the customers before that, as COPY has them
-	digests           map[int]string // of the first so many orders as ours leaves them
+	details           map[string][]byte // and those for its orders' details and items, by address
+	bare              [][]bareRow       // what the orders come to, once that is known
+	people            []byte            // the customers before that, as COPY has them
+	digests           map[int]string    // of the first so many orders as ours leaves them
 }
 
 // orderSize is the mean size of an order, in bytes.
@@ -65,7 +68,7 @@ func renderPages(ctx context.Context) (*renderedPages, error) {
 	})
 	defer box.Close()
 	box.AddStore(sandbox.StoreSpec{
-		Merchant: importMerchant, Customers: importCustomers, Products: 100, Orders: importPages * importPerPage,
+		Merchant: importMerchant, Customers: importCustomers, Products: 100, Orders: importPages * importPerPage, Limit: 1e6,
 	})
 	if err := box.Authorize(ctx, importMerchant); err != nil {
 		return nil, fmt.Errorf("authorize the app: %w", err)
@@ -76,18 +79,23 @@ func renderPages(ctx context.Context) (*renderedPages, error) {
 	case <-time.After(10 * time.Second):
 		return nil, errors.New("the sandbox delivers no token")
 	}
-	list := func(path string, pages int) ([][]byte, error) {
-		var all [][]byte
+	get := func(path string) ([]byte, error) {
+		req := httptest.NewRequestWithContext(ctx, http.MethodGet, box.SallaURL("")+path, nil)
+		req.Header.Set("Authorization", "Bearer "+bearer)
+		answer := httptest.NewRecorder()
+		box.Handler().ServeHTTP(answer, req)
+		if answer.Code != http.StatusOK {
+			return nil, fmt.Errorf("the sandbox answers %d to %s", answer.Code, path)
+		}
+		return answer.Body.Bytes(), nil
+	}
+	list := func(path string, pages int) (all [][]byte, err error) {
 		for n := range pages {
-			req := httptest.NewRequestWithContext(ctx, http.MethodGet,
-				fmt.Sprintf("%s%s?per_page=%d&page=%d", box.SallaURL(""), path, importPerPage, n+1), nil)
-			req.Header.Set("Authorization", "Bearer "+bearer)
-			answer := httptest.NewRecorder()
-			box.Handler().ServeHTTP(answer, req)
-			if answer.Code != http.StatusOK {
-				return nil, fmt.Errorf("the sandbox answers %d to page %d of %s", answer.Code, n+1, path)
+			page, err := get(fmt.Sprintf("%s?per_page=%d&page=%d", path, importPerPage, n+1))
+			if err != nil {
+				return nil, err
 			}
-			all = append(all, answer.Body.Bytes())
+			all = append(all, page)
 		}
 		return all, nil
 	}
@@ -96,7 +104,18 @@ func renderPages(ctx context.Context) (*renderedPages, error) {
 		return nil, err
 	}
 	orders, err := list("/orders", importPages)
-	return &renderedPages{customers: customers, orders: orders}, err
+	if err != nil {
+		return nil, err
+	}
+	details := map[string][]byte{}
+	for _, id := range box.SourceIDs(importMerchant, tenantdb.Orders) {
+		for _, path := range []string{fmt.Sprintf("/orders/%d?format=light", id), fmt.Sprintf("/orders/items?order_id=%d&page=1&per_page=%d", id, salla.MaxPerPage)} {
+			if details[path], err = get(path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &renderedPages{customers: customers, orders: orders, details: details}, nil
 }
 
 // rows gives the rows that the orders come to, by landing them once.
@@ -184,24 +203,65 @@ func newShop(ctx context.Context) (_ *shop, drop func() error, err error) {
 	return s, drop, nil
 }
 
-// landTwice lands a shop's orders in two runs, and tells how long each took.
-func landTwice(ctx context.Context, s *shop, pages *renderedPages) (first, again time.Duration, err error) {
-	if _, _, err := land(ctx, s, tenantdb.Customers, pages.customers); err != nil {
-		return 0, 0, err
-	}
-	first, came, err := land(ctx, s, tenantdb.Orders, pages.orders)
-	if err != nil {
-		return 0, 0, err
-	}
+// runTime is how long one import of orders took.
+type runTime struct{ list, details time.Duration }
+
+func (t runTime) whole() time.Duration { return t.list + t.details }
+
+// landTwice imports a shop's orders in two runs, their list and then their details.
+func landTwice(ctx context.Context, s *shop, pages *renderedPages) (first, again runTime, err error) {
 	const orders = importPages * importPerPage
-	if came.Imported+came.Rejected != orders || came.Rejected > orders/100 {
-		return 0, 0, fmt.Errorf("%d orders came to %+v", orders, came)
+	if _, _, err := land(ctx, s, tenantdb.Customers, pages.customers); err != nil {
+		return first, again, err
 	}
-	again, still, err := land(ctx, s, tenantdb.Orders, pages.orders)
-	if err == nil && (still.Imported != 0 || still.Unchanged != came.Imported) {
-		err = fmt.Errorf("the same orders came to %+v, and then to %+v", came, still)
+	var list, details [2]tenantdb.Tally
+	for i, took := range []*runTime{&first, &again} {
+		if took.list, list[i], err = land(ctx, s, tenantdb.Orders, pages.orders); err != nil {
+			return first, again, err
+		}
+		if i == 0 {
+			if err := pages.same(ctx, s, pages.bare[0]); err != nil {
+				return first, again, err
+			}
+		}
+		if took.details, details[i], err = landDetails(ctx, s, pages.details); err != nil {
+			return first, again, err
+		}
+	}
+	switch came := list[0]; {
+	case came.Imported+came.Rejected != orders || came.Rejected > orders/100:
+		err = fmt.Errorf("%d orders came to %+v", orders, came)
+	case list[1].Imported != 0 || list[1].Unchanged != came.Imported:
+		err = fmt.Errorf("the same orders came to %+v, and then to %+v", came, list[1])
+	case details[0].Imported != came.Imported || details[1] != tenantdb.Tally{}:
+		err = fmt.Errorf("the details of %d orders came to %+v, and then to %+v", came.Imported, details[0], details[1])
 	}
 	return first, again, err
+}
+
+// landDetails lands the details that are due, page after page as a worker does, and
+// tells how long it took.
+func landDetails(ctx context.Context, s *shop, answers map[string][]byte) (took time.Duration, came tenantdb.Tally, _ error) {
+	importer := &imports.Importer{Log: slog.New(slog.DiscardHandler), Access: fromMemory(answers)}
+	merchant := int64(importMerchant)
+	w := store.PageWork{Merchant: &merchant}
+	ref := tenantdb.PageRef{Stream: uuid.New(), Run: uuid.New(), Resource: tenantdb.OrderDetails, Pass: 1, PerPage: importDetails}
+	begun := time.Now()
+	for next := true; next; {
+		ref.Seq++
+		opened, err := s.db.OpenPage(ctx, ref)
+		if err != nil {
+			return 0, came, err
+		}
+		w.Seq, w.Stream.RunID, w.Now = ref.Seq, ref.Run, time.Now()
+		r, err := importer.LandDetails(ctx, s.db, opened, w)
+		if err != nil {
+			return 0, came, err
+		}
+		came.Imported, came.Unchanged, came.Rejected = came.Imported+r.Imported, came.Unchanged+r.Unchanged, came.Rejected+r.Rejected
+		next, ref.PageOrCursor = r.HasNext, r.NextCursor
+	}
+	return time.Since(begun), came, nil
 }
 
 // land lands the pages of a list in a run of their own, and tells how long it took.
@@ -247,4 +307,22 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 		StatusCode: http.StatusOK, Request: r, ContentLength: int64(len(m)), Body: io.NopCloser(bytes.NewReader(m)),
 		Header: http.Header{"Content-Type": {"application/json"}},
 	}, nil
+}
+
+// fromMemory is a Salla whose answers are known, by address.
+type fromMemory map[string][]byte
+
+// Do implements imports.Access.
+func (m fromMemory) Do(
+	ctx context.Context, _ uuid.UUID, _ int64, _ budget.Class, fn func(context.Context, *salla.Client) error,
+) error {
+	return fn(ctx, &salla.Client{BaseURL: "http://salla.example", HTTP: &http.Client{Transport: m}})
+}
+
+func (m fromMemory) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, ok := m[r.URL.RequestURI()]
+	if !ok {
+		return nil, fmt.Errorf("no answer is known to %s", r.URL.RequestURI())
+	}
+	return memory(answer).RoundTrip(r)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wosool/wosool/internal/salla"
+	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
@@ -19,6 +20,17 @@ func (im *Importer) Land(
 	ctx context.Context, db *tenantdb.DB, opened tenantdb.OpenedPage, page salla.Page, at time.Time,
 ) (tenantdb.PageResult, error) {
 	commit, err := im.mapPage(ctx, db, opened, page, at)
+	if err != nil {
+		return tenantdb.PageResult{}, err
+	}
+	return db.CommitPage(ctx, commit)
+}
+
+// LandDetails reads and commits a page of orders' details, taken as opened.
+func (im *Importer) LandDetails(
+	ctx context.Context, db *tenantdb.DB, opened tenantdb.OpenedPage, w store.PageWork,
+) (tenantdb.PageResult, error) {
+	commit, err := im.readDetails(ctx, db, w, opened, 1)
 	if err != nil {
 		return tenantdb.PageResult{}, err
 	}
