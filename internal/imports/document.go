@@ -51,9 +51,8 @@ func textOf(raw json.RawMessage) string {
 	s := ""
 	switch c := raw[0]; {
 	case c == '"':
-		if json.Unmarshal(raw, &s) != nil {
-			return ""
-		}
+		text, _ := rawjson.Text(raw, 0)
+		s = string(text)
 	case c == '-', c >= '0' && c <= '9':
 		s = string(raw)
 	}

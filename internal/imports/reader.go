@@ -284,17 +284,16 @@ func (r reader) dateObject(what, key string) *time.Time {
 		return nil
 	}
 	said := textOf(date)
-	if _, ok := salla.ParseTime(said); !ok {
-		if !noDate.MatchString(salla.Digits(said)) {
-			o.wrong(what, "date", date, aDate)
-		}
-		return nil
-	}
 	at, ok := salla.ParseTime(map[string]any{"date": said, "timezone": zone})
-	if !ok {
-		o.wrong(what, "timezone", o.doc["timezone"], aZone)
+	if ok {
+		return &at
 	}
-	return found(at, ok)
+	if _, inRiyadh := salla.ParseTime(said); inRiyadh {
+		o.wrong(what, "timezone", o.doc["timezone"], aZone)
+	} else if !noDate.MatchString(salla.Digits(said)) {
+		o.wrong(what, "date", date, aDate)
+	}
+	return nil
 }
 
 func found(at time.Time, ok bool) *time.Time {

@@ -106,15 +106,19 @@ func parseText(s string, loc *time.Location) (time.Time, bool) {
 	if len(s) > 100 {
 		return time.Time{}, false
 	}
-	s = zoneName.ReplaceAllString(strings.TrimSpace(Digits(s)), "")
-	s = isoT.ReplaceAllString(s, "$1 $2")
-	for _, layout := range zoned {
-		if t, err := time.Parse(layout, s); err == nil {
+	if s = strings.TrimSpace(Digits(s)); strings.HasSuffix(s, ")") {
+		s = zoneName.ReplaceAllString(s, "")
+	}
+	if strings.ContainsAny(s, "Tt") {
+		s = isoT.ReplaceAllString(s, "$1 $2")
+	}
+	for _, layout := range unzoned { // first: most are
+		if t, err := time.ParseInLocation(layout, s, loc); err == nil {
 			return sane(t)
 		}
 	}
-	for _, layout := range unzoned {
-		if t, err := time.ParseInLocation(layout, s, loc); err == nil {
+	for _, layout := range zoned {
+		if t, err := time.Parse(layout, s); err == nil {
 			return sane(t)
 		}
 	}
