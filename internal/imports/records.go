@@ -57,7 +57,7 @@ func (im *Importer) mapRecords(
 	sum := sha256.New()
 	strange := im.strangers(ctx, resource)
 	for _, raw := range documents {
-		if r, shape, ok := im.briefly(ctx, resource, raw, at, strange); ok {
+		if r, shape, ok := briefly(resource, raw, at, strange); ok {
 			sum.Write([]byte(r.Key + "\n"))
 			batch.Shape = shape
 			batch.Records = append(batch.Records, r)
@@ -93,8 +93,8 @@ func (im *Importer) mapRecords(
 // whether it has changed. Its columns are filled if it has. It is not ok where the
 // document does not say which record it is, or calls it deleted. strange is told its
 // status where that is not known.
-func (im *Importer) briefly(
-	ctx context.Context, resource string, raw json.RawMessage, at time.Time, strange func(status string),
+func briefly(
+	resource string, raw json.RawMessage, at time.Time, strange func(status string),
 ) (tenantdb.Record, tenantdb.Shape, bool) {
 	shape, ok := map[string]func() tenantdb.Shape{
 		tenantdb.Customers: tenantdb.CustomerList, tenantdb.Products: tenantdb.ProductList,

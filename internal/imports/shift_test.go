@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/wosool/wosool/internal/budget"
 	"github.com/wosool/wosool/internal/sandbox"
 	"github.com/wosool/wosool/internal/store"
