@@ -56,7 +56,7 @@ func AccountPage(f Frame, v Account) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				if len(v.Sessions) > 1 {
-					templ_7745c5c3_Err = Act(ActView{Action: "/admin/account/sessions/revoke-others", Label: "End all other sessions"}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = Act(ActView{Action: "/admin/account/sessions/revoke-others", Label: "End all other sessions", Own: true}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -151,7 +151,7 @@ func AccountPage(f Frame, v Account) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = Act(ActView{Action: "/admin/account/sessions/" + s.ID + "/revoke", Label: sessionEnd(s.Current), Of: sessionOf(s)}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = Act(ActView{Action: "/admin/account/sessions/" + s.ID + "/revoke", Label: sessionEnd(s.Current), Of: sessionOf(s), Own: true}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -161,6 +161,7 @@ type ActView struct {
 	Danger        bool
 	Primary       bool
 	Why           string // why it can't be done now: the button is off, and this stands beside it
+	Own           bool   // it is about who looks: viewers may, too
 	Hidden        map[string]string
 }
 

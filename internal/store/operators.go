@@ -18,6 +18,7 @@ import (
 type Operator struct {
 	ID         uuid.UUID
 	Email      string // in lower case
+	Role       Role
 	CreatedAt  time.Time
 	PasswordAt time.Time  // when the password was last set
 	SignedInAt *time.Time // last time; nil: never
@@ -36,7 +37,7 @@ func (db *DB) Operators(ctx context.Context) ([]Operator, error) {
 // readOperators reads operators; where is about o.
 func readOperators(ctx context.Context, q querier, where string, args ...any) ([]Operator, error) {
 	rows, err := q.Query(ctx, `
-		SELECT o.id, o.email, o.created_at, o.password_at, o.signed_in_at,
+		SELECT o.id, o.email, o.role, o.created_at, o.password_at, o.signed_in_at,
 			(SELECT count(*) FROM sessions AS s WHERE s.operator_id = o.id AND `+sessionLives+`) AS sessions
 		FROM operators AS o
 		WHERE `+where+`

@@ -34,13 +34,14 @@ type Session struct {
 	ID         uuid.UUID
 	OperatorID uuid.UUID
 	Email      string
+	Role       Role
 	Address    string // where it was last used
 	Agent      string
 	CreatedAt  time.Time
 	SeenAt     time.Time // its last request, to a minute
 }
 
-const sessionColumns = `s.id, s.operator_id, o.email, s.address, s.agent, s.created_at, s.seen_at`
+const sessionColumns = `s.id, s.operator_id, o.email, o.role, s.address, s.agent, s.created_at, s.seen_at`
 
 func beginSession(ctx context.Context, q querier, id, operator uuid.UUID, n NewSession) error {
 	if _, err := q.Exec(ctx, `

@@ -10,6 +10,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
+	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/templates"
 )
 
@@ -42,7 +43,7 @@ func (s *Server) consoleRoutes(r chi.Router) {
 	s.accountRoutes(r) // sign-in needs nobody; the account asks for its operator itself
 
 	r.Group(func(r chi.Router) {
-		r.Use(s.withOperator)
+		r.Use(s.withOperator, s.actsNeed(store.RoleOperator))
 		r.NotFound(s.handle(noRoute)) // behind the sign-in: who is not signed in learns no addresses
 		r.MethodNotAllowed(s.handle(noMethod))
 		s.asynqmonRoutes(r)

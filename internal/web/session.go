@@ -16,12 +16,14 @@ import (
 
 	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/templates"
 )
 
 // Operator is the person who is signed in to the console.
 type Operator struct {
 	ID      uuid.UUID
 	Email   string
+	Role    store.Role
 	Session uuid.UUID
 
 	https bool // how their browser speaks to whoever is nearest to it
@@ -60,7 +62,8 @@ func (s *Server) withOperator(next http.Handler) http.Handler {
 		o, err := s.signedIn(r)
 		switch {
 		case err == nil:
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), operatorKey{}, o)))
+			ctx := templates.WithRole(context.WithValue(r.Context(), operatorKey{}, o), string(o.Role))
+			next.ServeHTTP(w, r.WithContext(ctx))
 		case !errors.Is(err, fault.NotFound):
 			s.fail(w, r, err)
 		case !asksForPage(r):
@@ -83,7 +86,7 @@ func (s *Server) signedIn(r *http.Request) (Operator, error) {
 	if err != nil {
 		return Operator{}, err
 	}
-	return Operator{ID: found.OperatorID, Email: found.Email, Session: found.ID, https: s.overHTTPS(r)}, nil
+	return Operator{ID: found.OperatorID, Email: found.Email, Role: found.Role, Session: found.ID, https: s.overHTTPS(r)}, nil
 }
 
 // stillSignedIn tells whether the session of a request that goes on for long has

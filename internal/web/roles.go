@@ -1,0 +1,39 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/wosool/wosool/internal/store"
+)
+
+// actsNeed lets only those do acts whose role covers the given one. Whatever does not
+// only look is an act: a route that nobody thought of is refused.
+func (s *Server) actsNeed(role store.Role) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		refuse := s.needs(role)(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if isAct(r) {
+				refuse.ServeHTTP(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// needs lets only those pass whose role covers the given one.
+func (s *Server) needs(role store.Role) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !operatorOf(r.Context()).Role.Covers(role) {
+				s.fail(w, r, &problem{Status: http.StatusForbidden, Code: codeForbidden, Message: roleMissing(role)})
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func roleMissing(role store.Role) string {
+	return "this needs the role " + string(role) + ", so nothing was done: ask an admin to give it to you, or to do it"
+}
