@@ -38,6 +38,7 @@ type RecordView struct {
 	Note      string
 	Back      string
 	BackLabel string
+	Rejects   []RejectRow // of this record, that are open
 	Facts     []Fact
 	Notice    *Notice
 	Fields    []Fact

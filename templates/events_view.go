@@ -12,6 +12,7 @@ type EventsView struct {
 	Found    string // above the rows: how far was looked, where that is not all the way
 	Empty    EmptyView
 	Pager    Pager
+	Bulk     *BulkBar // nil: no row can be ticked
 }
 
 // EventForm narrows the list to a name, a time and what the payload has in it.
@@ -58,4 +59,13 @@ type EventState struct {
 	Replay       ActView
 	ReplayText   string // what replaying will do
 	Timeline     []TimelineItem
+	Tries        []TryView // newest first
+}
+
+// TryView is one attempt at an event.
+type TryView struct {
+	Attempt       string
+	Kind, Outcome string
+	At            Moment // when it ended
+	Error, Worker string
 }

@@ -15,6 +15,7 @@ type FailedView struct {
 	Count   string // how many RetryAt is about; "" where they are not counted
 	Empty   EmptyView
 	Pager   Pager
+	Bulk    *BulkBar // nil: there is nothing to tick
 }
 
 // RetryLabel is what the button says that begins to retry all of the list.

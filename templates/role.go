@@ -15,6 +15,19 @@ func roleOf(ctx context.Context) string {
 	return role
 }
 
+// roleWords says what a role may do.
+func roleWords(role string) string {
+	switch role {
+	case "viewer":
+		return "Viewer: you look, and change nothing"
+	case "operator":
+		return "Operator: you act on stores and their work"
+	case "admin":
+		return "Admin: you also say who may do what"
+	}
+	return role
+}
+
 // MayAct tells whether who looks may act on stores and their work.
 func MayAct(ctx context.Context) bool { return roleOf(ctx) != "viewer" }
 

@@ -9,8 +9,9 @@ type SignIn struct {
 
 // Account is an operator's own page: from where they are signed in.
 type Account struct {
-	Email    string
-	Sessions []SessionRow
+	Email        string
+	Sessions     []SessionRow
+	SecondFactor SecondFactor
 }
 
 // SessionRow is one place where an operator is signed in.

@@ -69,6 +69,7 @@ type TenantFactsView struct {
 type FactsSection struct {
 	Title, Note string
 	Facts       []Fact
+	Names       string // a list of names below them
 }
 
 // TableRow is a table of a store's database.
@@ -89,4 +90,24 @@ type ImportFormView struct {
 type Choice struct {
 	Name, Label string
 	On          bool
+}
+
+// NotesView is what operators wrote down about a store.
+type NotesView struct {
+	Head         TenantHead
+	Action       string
+	Most         int    // characters of a note
+	Given, Error string // what was written, and why it was refused
+	Rows         []NoteView
+	Pager        Pager
+	Empty        *EmptyView
+}
+
+// NoteView is one note.
+type NoteView struct {
+	Body, Author string
+	Written      Moment
+	Removed      *Moment // it was taken back: its text is not shown
+	RemovedBy    string
+	Remove       *ActView // nil: it is somebody else's, or removed
 }

@@ -7,10 +7,12 @@ type TenantsView struct {
 	Rows   []TenantRow
 	Pager  Pager
 	Empty  *EmptyView
+	Bulk   *BulkBar // nil: no row can be ticked
 }
 
 // TenantRow is a store in the list.
 type TenantRow struct {
+	ID                 string
 	Href, Name, Domain string
 	Merchant           string
 	Kind, Status       string

@@ -29,10 +29,11 @@ func kindOf(kind string) string {
 // Frame is what every page has around its content.
 type Frame struct {
 	Title   string   // of the document; what the page is about
-	Section string   // the entry of the navigation it belongs to: overview, tenants, events, imports, queues, workers
+	Section string   // the entry of the navigation it belongs to: overview, tenants, events, imports, queues, workers, audit, settings
 	Path    string   // the page's own address with its query, to come back to
 	Me      string   // who is signed in; empty: nobody, and there is no navigation
 	Theme   string   // light, dark or system
+	Lang    string   // en or ar; empty: en
 	Strip   []Notice // what is not well, on every page
 	Flash   []Notice // what the last act did, once
 	Live    string   // the address of the page's event stream; empty: the page does not refresh itself
@@ -59,6 +60,7 @@ type Notice struct {
 type HeadView struct {
 	Title string
 	Note  string // beside the title, quieter
+	Name  bool   // the title is somebody's name, which is the same in every language
 }
 
 // SectionView is a headed part of a page.
@@ -211,6 +213,7 @@ type Fact struct {
 	Kind         string  // well, wait, broken, off, run: a dot before the value
 	Time         *Moment // instead of the value, or behind it and its note
 	Mono         bool
+	Name         bool // the value is somebody's name, which is the same in every language
 	Copy         bool // with a button that copies the value
 }
 
@@ -239,6 +242,15 @@ func mistaken(why, id string) templ.Attributes {
 		return nil
 	}
 	return templ.Attributes{"aria-invalid": "true", "aria-describedby": id}
+}
+
+// words marks an element as the console's own words, which are translated also where
+// they stand isolated; what is not so marked is a name, or was said by others.
+func words(own bool) templ.Attributes {
+	if !own {
+		return nil
+	}
+	return templ.Attributes{"translate": "yes"}
 }
 
 // names gives the keys of hidden fields in an order that does not change.

@@ -14,6 +14,7 @@ import (
 	"github.com/wosool/wosool/internal/access"
 	"github.com/wosool/wosool/internal/blueprint"
 	"github.com/wosool/wosool/internal/budget"
+	"github.com/wosool/wosool/internal/bulk"
 	"github.com/wosool/wosool/internal/circuit"
 	"github.com/wosool/wosool/internal/clerk"
 	"github.com/wosool/wosool/internal/config"
@@ -108,6 +109,7 @@ func assemble(
 			ImportPage:      worker.Handler{Run: importer.Page, GiveUp: importer.GiveUpPage},
 			FinishImport:    worker.Handler{Run: importer.Finish, GiveUp: importer.GiveUpRun},
 			ReadEntity:      worker.Handler{Run: importer.Read},
+			ApplyBulk:       worker.Handler{Run: (&bulk.Applier{DB: db, Log: log}).Apply},
 		},
 	}
 	return w, func() {

@@ -59,10 +59,20 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 	return 0
 }
 
+// processName is what this process calls itself at PostgreSQL: attempts are noted with
+// it. PostgreSQL keeps 63 bytes of it.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "unknown"
+	}
+	return fmt.Sprintf("wosool-worker %.38s/%d", host, os.Getpid())
+}
+
 // work opens what the worker needs, works until ctx ends, and closes it again.
 func work(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	redis.SetLogger(tasks.RedisLogger{Log: log})
-	pool, err := store.Open(ctx, cfg.DatabaseURL.Reveal(), "wosool-worker", int32(cfg.WorkerConcurrency+10)) //nolint:gosec // at most 1010
+	pool, err := store.Open(ctx, cfg.DatabaseURL.Reveal(), processName(), int32(cfg.WorkerConcurrency+10)) //nolint:gosec // at most 1010
 	if err != nil {
 		return err
 	}

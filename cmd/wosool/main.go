@@ -38,10 +38,18 @@ type grammar struct {
 	Operator struct {
 		Add           operatorAddCmd     `cmd:"" help:"Let somebody sign in to the console."`
 		List          operatorListCmd    `cmd:"" help:"List who may sign in."`
+		Role          operatorRoleCmd    `cmd:"" help:"Say what an operator may do; it holds from their next request on."`
 		ResetPassword operatorResetCmd   `cmd:"" help:"Give an operator another password; ends their sessions, and the wait after failed attempts."`
 		Remove        operatorRemoveCmd  `cmd:"" help:"Remove an operator; ends their sessions at once."`
 		SignOut       operatorSignOutCmd `cmd:"" help:"End an operator's sessions at once."`
+
+		ResetSecondFactor operatorResetSecondFactorCmd `cmd:"" help:"Switch an operator's second factor off for them; ends their sessions."`
 	} `cmd:"" help:"The people who may sign in to the console."`
+	Key struct {
+		Add    keyAddCmd    `cmd:"" help:"Make a key of the operator API; its token is printed once."`
+		List   keyListCmd   `cmd:"" help:"List the keys that are not revoked."`
+		Revoke keyRevokeCmd `cmd:"" help:"Revoke a key: the next request with it is refused."`
+	} `cmd:"" help:"The keys of the operator API."`
 	Tenants struct {
 		List    tenantsListCmd    `cmd:"" help:"List tenants, newest first."`
 		Show    tenantsShowCmd    `cmd:"" help:"Show a tenant with its steps and imports."`

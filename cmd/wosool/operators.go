@@ -21,6 +21,7 @@ import (
 type operatorRow struct {
 	ID         uuid.UUID  `json:"id"`
 	Email      string     `json:"email"`
+	Role       store.Role `json:"role"`
 	CreatedAt  time.Time  `json:"created_at"`
 	PasswordAt time.Time  `json:"password_at"`
 	SignedInAt *time.Time `json:"signed_in_at"`
@@ -29,7 +30,7 @@ type operatorRow struct {
 
 func operatorOf(o store.Operator) operatorRow {
 	return operatorRow{
-		ID: o.ID, Email: o.Email, CreatedAt: o.CreatedAt, PasswordAt: o.PasswordAt,
+		ID: o.ID, Email: o.Email, Role: o.Role, CreatedAt: o.CreatedAt, PasswordAt: o.PasswordAt,
 		SignedInAt: o.SignedInAt, Sessions: o.Sessions,
 	}
 }
@@ -72,12 +73,15 @@ func firstLine(r io.Reader) (string, error) {
 
 type operatorAddCmd struct {
 	Email string `arg:"" help:"The operator's e-mail address."`
+	Role  string `default:"admin" enum:"viewer,operator,admin" help:"What they may do: a viewer looks, an operator acts on stores and their work, an admin also says who may do what."`
 	newPassword
 }
 
 // Run makes an operator.
 func (c *operatorAddCmd) Run(ctx context.Context, a *app) error {
-	return a.setPassword(ctx, c.Email, c.newPassword, (*store.DB).AddOperator)
+	return a.setPassword(ctx, c.newPassword, func(db *store.DB, hash string) (store.Operator, error) {
+		return db.AddOperator(ctx, c.Email, hash, store.Role(c.Role), a.actor())
+	})
 }
 
 type operatorResetCmd struct {
@@ -87,13 +91,13 @@ type operatorResetCmd struct {
 
 // Run gives an operator another password.
 func (c *operatorResetCmd) Run(ctx context.Context, a *app) error {
-	return a.setPassword(ctx, c.Email, c.newPassword, (*store.DB).ResetPassword)
+	return a.setPassword(ctx, c.newPassword, func(db *store.DB, hash string) (store.Operator, error) {
+		return db.ResetPassword(ctx, c.Email, hash, a.actor())
+	})
 }
 
 // setPassword hashes a password, has act write it and says whose it is.
-func (a *app) setPassword(ctx context.Context, email string, from newPassword,
-	act func(*store.DB, context.Context, string, string, store.Actor) (store.Operator, error),
-) error {
+func (a *app) setPassword(ctx context.Context, from newPassword, act func(db *store.DB, hash string) (store.Operator, error)) error {
 	db, _, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -106,20 +110,22 @@ func (a *app) setPassword(ctx context.Context, email string, from newPassword,
 	if err != nil {
 		return err
 	}
-	o, err := act(db, ctx, email, hash, a.actor())
+	o, err := act(db, hash)
 	if err != nil {
 		return err
 	}
 	answer := struct {
-		ID       uuid.UUID `json:"id"`
-		Email    string    `json:"email"`
-		Password string    `json:"password,omitempty"` // only where it was made just now
-	}{ID: o.ID, Email: o.Email}
+		ID       uuid.UUID  `json:"id"`
+		Email    string     `json:"email"`
+		Role     store.Role `json:"role"`
+		Password string     `json:"password,omitempty"` // only where it was made just now
+	}{ID: o.ID, Email: o.Email, Role: o.Role}
 	if made {
 		answer.Password = text
 	}
 	return a.print(answer, func(w io.Writer) {
 		row(w, "operator", answer.Email)
+		row(w, "role", answer.Role)
 		if made {
 			row(w, "password", answer.Password)
 			fmt.Fprintln(w, "It is not shown again.")
@@ -148,10 +154,33 @@ func (operatorListCmd) Run(ctx context.Context, a *app) error {
 			fmt.Fprintln(w, "There is no operator: wosool operator add EMAIL makes one.")
 			return
 		}
-		row(w, "EMAIL", "SINCE", "SIGNED IN", "SESSIONS")
+		row(w, "EMAIL", "ROLE", "SINCE", "SIGNED IN", "SESSIONS")
 		for _, o := range p.Data {
-			row(w, o.Email, o.CreatedAt, o.SignedInAt, o.Sessions)
+			row(w, o.Email, o.Role, o.CreatedAt, o.SignedInAt, o.Sessions)
 		}
+	})
+}
+
+type operatorRoleCmd struct {
+	Email string `arg:"" help:"The operator's e-mail address."`
+	Role  string `arg:"" enum:"viewer,operator,admin" help:"viewer, operator or admin."`
+}
+
+// Run gives an operator another role.
+func (c *operatorRoleCmd) Run(ctx context.Context, a *app) error {
+	db, _, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	o, err := db.OperatorByEmail(ctx, c.Email)
+	if err != nil {
+		return err
+	}
+	if o, err = db.SetOperatorRole(ctx, o.ID, store.Role(c.Role), a.actor()); err != nil {
+		return err
+	}
+	return a.print(operatorOf(o), func(w io.Writer) {
+		fmt.Fprintf(w, "%s is %s from their next request on.\n", o.Email, o.Role)
 	})
 }
 

@@ -31,17 +31,49 @@ func TestOperators(t *testing.T) {
 		Email    string `json:"email"`
 		Password string `json:"password"`
 	}
-	s.json(&made, "operator add badr@example.com")
+	s.json(&made, "operator add badr@example.com --role=viewer")
 	s.opens("badr@example.com", made.Password)
 	if len(made.Password) < 20 {
 		t.Errorf("made %q", made.Password)
 	}
-	if out := s.done("operator list"); strings.Count(out, "\n") != 3 || strings.Contains(out, "argon2id") {
+	if out := s.done("operator list"); strings.Count(out, "\n") != 3 || strings.Contains(out, "argon2id") ||
+		!strings.Contains(out, "admin") || !strings.Contains(out, "viewer") {
 		t.Errorf("list = %s", out)
 	}
 	if got := s.db(`SELECT string_agg(act || ' ' || subject || ' ' || (actor LIKE 'wosool@%'), ', ' ORDER BY id) FROM audit`); got !=
 		"operator.add amal@example.com true, operator.add badr@example.com true" {
 		t.Errorf("audit = %s", got)
+	}
+}
+
+func TestOperatorsRoles(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	if out := s.done("operator add amal@example.com"); !strings.Contains(out, "admin") {
+		t.Errorf("add = %q, want an admin where nothing else was said", out)
+	}
+	s.done("operator add badr@example.com --role viewer")
+	s.refused("operator role amal@example.com viewer", "amal@example.com is the last admin")
+	s.refused("operator remove amal@example.com", "amal@example.com is the last admin")
+	s.refused("operator role dana@example.com viewer", `there is no operator "dana@example.com"`)
+
+	if out := s.done("operator role Badr@example.com admin"); out != "badr@example.com is admin from their next request on.\n" {
+		t.Errorf("role = %q", out)
+	}
+	var o struct {
+		Role string `json:"role"`
+	}
+	if s.json(&o, "operator role amal@example.com operator"); o.Role != "operator" {
+		t.Errorf("role = %+v", o)
+	}
+	if got := s.db(`SELECT string_agg(email || ' ' || role, ', ' ORDER BY email) FROM operators`); got !=
+		"amal@example.com operator, badr@example.com admin" {
+		t.Errorf("operators: %s", got)
+	}
+	if got := s.db(`SELECT string_agg(subject || ' ' || details::text, ', ' ORDER BY id) FROM audit WHERE act = 'operator.role'`); got !=
+		`badr@example.com {"after": {"role": "admin"}, "before": {"role": "viewer"}}, `+
+			`amal@example.com {"after": {"role": "operator"}, "before": {"role": "admin"}}` {
+		t.Errorf("audit: %s", got)
 	}
 }
 

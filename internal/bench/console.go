@@ -9,153 +9,173 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/wosool/wosool/internal/store"
 )
 
-// The size at which the console is measured.
+// How often a page is looked at, and over how many connections.
 const (
-	benchTenants = 10_000
-	benchEvents  = 1_000_000
-	benchLooks   = 120 // requests a page; the first ten warm the caches and do not count
-	benchWarm    = 10
+	consoleConns = 10
+
+	consoleLooks = 120 // requests a page
+	consoleWarm  = 20  // the first of them, which warm the caches and do not count
 )
 
-// consoleSuite measures the server's time for a page of the console, p95, with
-// ten thousand tenants and a million events.
-func consoleSuite() suite {
+// consoleSuite measures the server's time for the pages of the console, p95, with ten
+// thousand tenants, ten million events and a million dead letters; and what live
+// updates for a hundred open consoles cost.
+func consoleSuite(share float64, keep string) suite {
+	figures := []string{liveFigure}
+	for _, p := range consolePages() {
+		figures = append(figures, p.figure())
+	}
 	return suite{
-		name: "console",
-		figures: []string{
-			"console.overview.p95", "console.tenants.p95", "console.tenant.p95", "console.events.p95",
+		name: "console", figures: figures,
+		run: func(ctx context.Context, log io.Writer, wanted func(string) bool) ([]figure, error) {
+			return benchConsole(ctx, log, wanted, sized(share), keep)
 		},
-		run: benchConsole,
 	}
 }
 
-func benchConsole(ctx context.Context, log io.Writer, wanted func(string) bool) (figures []figure, err error) {
-	pool, drop, err := controlDatabase(ctx)
+func benchConsole(ctx context.Context, log io.Writer, wanted func(string) bool, s size, keep string) (figures []figure, err error) {
+	pool, done, err := filledDatabase(ctx, log, s, keep)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, drop()) }()
-	fmt.Fprintf(log, "making %d tenants and %d events\n", benchTenants, benchEvents)
-	tenant, err := fill(ctx, pool)
+	defer func() { err = errors.Join(err, done()) }()
+	served, err := store.Open(ctx, pool.Config().ConnString(), "bench", consoleConns)
 	if err != nil {
 		return nil, err
 	}
-	site, err := newSite(ctx, pool, slog.New(slog.DiscardHandler))
+	defer served.Close()
+	site, err := newSite(ctx, served, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
 	defer site.close()
-	pages := []struct {
-		name      string
-		addresses []string
-	}{
-		{"console.overview.p95", []string{"/admin", "/admin?span=day"}},
-		{"console.tenants.p95", []string{"/admin/tenants", "/admin/tenants?status=failed", "/admin/tenants?q=store-4711"}},
-		{"console.tenant.p95", []string{"/admin/tenants/" + tenant.String()}},
-		{"console.events.p95", []string{"/admin/events", "/admin/events?status=failed", "/admin/events?q=order.created"}},
+	facts, err := readFacts(ctx, pool)
+	if err != nil {
+		return nil, err
 	}
-	for _, p := range pages {
-		if !wanted(p.name) {
+	bare := bareConsole(served)
+	for _, p := range consolePages() {
+		if !wanted(p.figure()) {
 			continue
 		}
-		took, err := site.looks(ctx, p.addresses)
+		f, err := site.measure(ctx, log, p.figure(), p.addresses(facts), bare)
 		if err != nil {
 			return nil, err
 		}
-		figures = append(figures, figure{Name: p.name, Value: percentile(took, 95), Unit: "ms"})
+		if f != nil {
+			figures = append(figures, *f)
+		}
+	}
+	if wanted(liveFigure) {
+		f, err := benchLive(ctx, log, pool, site.cookies, facts)
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, f)
 	}
 	return figures, nil
 }
 
-// looks asks for the addresses in turn and gives each request's milliseconds.
-func (s *site) looks(ctx context.Context, addresses []string) ([]float64, error) {
-	var took []float64
-	for i := range benchLooks {
-		req := httptest.NewRequestWithContext(ctx, http.MethodGet, addresses[i%len(addresses)], nil)
-		for _, c := range s.cookies {
-			req.AddCookie(c)
+// filledDatabase gives a control database with rows of that size. One that is kept is
+// filled the first time.
+func filledDatabase(ctx context.Context, log io.Writer, s size, keep string) (pool *pgxpool.Pool, done func() error, err error) {
+	fresh := true
+	if keep == "" {
+		pool, done, err = controlDatabase(ctx)
+	} else {
+		pool, fresh, err = keptDatabase(ctx, keep)
+		done = func() error { pool.Close(); return nil }
+	}
+	if err != nil || !fresh {
+		return pool, done, err
+	}
+	if err := (&filler{pool: pool, size: s, log: log}).fill(ctx); err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
+	return pool, done, nil
+}
+
+// bareConsole is what a page would take that shows nothing: one question to the
+// database, asked by a handler.
+func bareConsole(pool *pgxpool.Pool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var one int
+		if err := pool.QueryRow(r.Context(), `SELECT 1`).Scan(&one); err != nil {
+			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+			return
 		}
-		w := httptest.NewRecorder()
-		begun := time.Now()
-		s.handler.ServeHTTP(w, req)
-		spent := time.Since(begun)
-		if w.Code != http.StatusOK {
-			return nil, fmt.Errorf("GET %s: %d", req.URL, w.Code)
+		fmt.Fprintln(w, one)
+	})
+}
+
+// measure looks at the addresses in turn, each time on a console that remembers
+// nothing of the last look: it is what the first reader waits for, whom others then
+// follow. There is no figure where the first address is not known to this build.
+func (s *site) measure(ctx context.Context, log io.Writer, name string, addresses []string, bare http.Handler) (*figure, error) {
+	var took, base []float64
+	slowest, at := 0.0, ""
+	for i := range consoleLooks {
+		handler := s.again()
+		if _, _, err := s.look(ctx, handler, "/admin/sign-in"); err != nil { // what a process does once
+			return nil, err
 		}
-		if i >= benchWarm {
-			took = append(took, float64(spent.Microseconds())/1000)
+		address := addresses[i%len(addresses)]
+		spent, code, err := s.look(ctx, handler, address)
+		switch {
+		case err != nil:
+			return nil, err
+		case code == http.StatusNotFound && i == 0:
+			fmt.Fprintf(log, "  %s: there is no %s in this build\n", name, address)
+			return nil, nil
+		case code != http.StatusOK && code != http.StatusSeeOther:
+			return nil, fmt.Errorf("GET %s: %d", address, code)
+		}
+		plain, _, err := s.look(ctx, bare, "/")
+		if err != nil {
+			return nil, err
+		}
+		if i < consoleWarm {
+			continue
+		}
+		took, base = append(took, spent), append(base, plain)
+		if spent > slowest {
+			slowest, at = spent, address
 		}
 	}
-	return took, nil
+	value, baseline := percentile(took, 95), percentile(base, 95)
+	fmt.Fprintf(log, "  %-32s %7.1f ms, median %.1f, slowest %.1f: %s\n", name, value, percentile(took, 50), slowest, at)
+	return &figure{Name: name, Value: value, Unit: "ms", Baseline: baseline, Ratio: value / baseline}, nil
+}
+
+// look asks for one address and gives the milliseconds that it took, and the status.
+func (s *site) look(ctx context.Context, handler http.Handler, address string) (float64, int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, err
+	}
+	req := httptest.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	req.Header.Set("Sec-Fetch-Dest", "document")
+	for _, c := range s.cookies {
+		req.AddCookie(c)
+	}
+	w := httptest.NewRecorder()
+	begun := time.Now()
+	handler.ServeHTTP(w, req)
+	spent := time.Since(begun)
+	if w.Code == http.StatusSeeOther && strings.HasPrefix(w.Header().Get("Location"), "/admin/sign-in") {
+		return 0, 0, fmt.Errorf("GET %s: nobody is signed in", address)
+	}
+	return float64(spent.Microseconds()) / 1000, w.Code, nil
 }
 
 func percentile(values []float64, p int) float64 {
 	slices.Sort(values)
 	return values[min(len(values)-1, len(values)*p/100)]
-}
-
-// fill makes tenants and events by INSERT … SELECT, in the mix that a year of use
-// leaves, and returns a tenant that has some of everything.
-func fill(ctx context.Context, pool *pgxpool.Pool) (uuid.UUID, error) {
-	conn, err := pool.Acquire(ctx) // the function is the session's
-	if err != nil {
-		return uuid.Nil, fmt.Errorf("fill the control database: %w", err)
-	}
-	defer conn.Release()
-	for _, statement := range []string{
-		`CREATE FUNCTION pg_temp.id_at(at timestamptz) RETURNS uuid LANGUAGE sql VOLATILE AS $$
-			SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' ||
-				substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid
-		$$`,
-		fmt.Sprintf(`INSERT INTO tenants (id, merchant, slug, name, status, suspended_by, resume_status, installed, plan, created_at, ready_at, state)
-			SELECT pg_temp.id_at(at), 1300000000 + n, 'store-' || n, 'متجر ' || n || ' Store', status,
-			       CASE WHEN status = 'suspended' THEN 'uninstall' END, CASE WHEN status = 'suspended' THEN 'ready' END,
-			       true, 'pro', at, CASE WHEN status = 'ready' THEN at + interval '2 seconds' END,
-			       CASE WHEN status = 'failed' THEN 'failed' ELSE 'done' END
-			FROM (
-				SELECT n, now() - interval '300 days' * random() AS at,
-				       CASE WHEN n %% 50 = 0 THEN 'failed' WHEN n %% 33 = 0 THEN 'suspended' WHEN n %% 200 = 1 THEN 'provisioning' ELSE 'ready' END AS status
-				FROM generate_series(1, %d) AS n
-			) AS t`, benchTenants),
-		`INSERT INTO steps (tenant_id, name, position, status, attempt, started_at, finished_at)
-			SELECT t.id, s.name, s.position, CASE WHEN t.status = 'failed' AND s.position > 2 THEN 'pending' ELSE 'done' END, 1, t.created_at, t.created_at + interval '300 ms'
-			FROM tenants t, (VALUES ('store', 1), ('identity', 2), ('database', 3), ('seed', 4), ('workspace', 5), ('subscriptions', 6), ('verify', 7)) AS s (name, position)`,
-		`INSERT INTO connections (id, status, granted_at) SELECT id, CASE WHEN merchant % 77 = 0 THEN 'needs_reauthorisation' ELSE 'active' END, created_at FROM tenants`,
-		`INSERT INTO runs (id, tenant_id, kind, status, resources, created_at, started_at, finished_at, state)
-			SELECT pg_temp.id_at(created_at + interval '1 hour'), id, 'initial', CASE WHEN merchant % 40 = 0 THEN 'incomplete' ELSE 'complete' END,
-			       '{customers,products,orders,carts}', created_at, created_at, created_at + interval '1 hour', 'done'
-			FROM tenants WHERE status = 'ready'`,
-		`INSERT INTO streams (id, run_id, tenant_id, resource, status, per_page, ahead, pages, imported, total_before, total_after, finished_at)
-			SELECT gen_random_uuid(), r.id, r.tenant_id, s, 'complete', 60, 3, 50, 3000, 3000, 3000, now()
-			FROM runs r, unnest(r.resources) AS s`,
-		fmt.Sprintf(`INSERT INTO events (id, source, event, merchant, tenant_id, status, waiting_for, error, lane, state, received_at, applied_at, headers, due_at)
-			SELECT pg_temp.id_at(at), 'salla', (ARRAY['order.created','order.updated','product.updated','customer.updated','abandoned.cart'])[1 + n %% 5],
-			       t.merchant, t.id, e.status, CASE WHEN e.status = 'waiting' THEN 'resume' END, CASE WHEN e.status = 'failed' THEN 'the order has no id' END,
-			       'events', CASE e.status WHEN 'waiting' THEN 'waiting' WHEN 'failed' THEN 'failed' ELSE 'done' END, at, at + interval '90 ms',
-			       '{"user-agent": "Salla Webhooks", "content-type": "application/json"}', NULL
-			FROM (
-				SELECT n, now() - interval '80 days' * random() AS at,
-				       CASE WHEN n %% 1000 = 0 THEN 'failed' WHEN n %% 700 = 0 THEN 'waiting' WHEN n %% 20 = 0 THEN 'ignored' ELSE 'applied' END AS status
-				FROM generate_series(1, %d) AS n
-			) AS e
-			JOIN LATERAL (SELECT 1300000001 + (e.n::bigint * 7919) %% %d AS merchant) AS m ON true
-			JOIN tenants t ON t.merchant = m.merchant`, benchEvents, benchTenants),
-		`ANALYZE`,
-	} {
-		if _, err := conn.Exec(ctx, statement); err != nil {
-			return uuid.Nil, fmt.Errorf("fill the control database: %w", err)
-		}
-	}
-	var id uuid.UUID
-	err = conn.QueryRow(ctx, `SELECT id FROM tenants WHERE status = 'ready' ORDER BY merchant LIMIT 1`).Scan(&id)
-	if err != nil {
-		return id, fmt.Errorf("choose a tenant: %w", err)
-	}
-	return id, nil
 }

@@ -36,13 +36,18 @@ type suite struct {
 }
 
 // suites lists everything there is to measure.
-func suites() []suite {
-	return []suite{ingestSuite(), importSuite(), consoleSuite(), memorySuite(), recoverySuite(), fairSuite(), budgetSuite()}
+func suites(c cli) []suite {
+	return []suite{
+		ingestSuite(), importSuite(), consoleSuite(c.Scale, c.Keep), memorySuite(), recoverySuite(), fairSuite(), budgetSuite(),
+	}
 }
 
 type cli struct {
 	JSON bool     `help:"One object a line." name:"json"`
 	Only []string `help:"Names, or prefixes of names, of the figures wanted." sep:","`
+
+	Scale float64 `default:"1" help:"The share of ten million events, and of all else, that console.* is measured with: 0.01 for a quick look."`
+	Keep  string  `help:"Fill the database of console.* under this name, and keep it: the next run with the name measures at once."`
 }
 
 func main() {
@@ -63,11 +68,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 2
 	}
+	if c.Scale <= 0 || c.Scale > 1 {
+		fmt.Fprintln(stderr, "bench: --scale is more than 0 and at most 1")
+		return 2
+	}
 	wanted := func(name string) bool {
 		return len(c.Only) == 0 || slices.ContainsFunc(c.Only, func(p string) bool { return strings.HasPrefix(name, p) })
 	}
 	var all []figure
-	for _, s := range suites() {
+	for _, s := range suites(c) {
 		if !slices.ContainsFunc(s.figures, wanted) {
 			continue
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,7 @@ import (
 // site is the console with somebody signed in to it.
 type site struct {
 	handler http.Handler
+	again   func() http.Handler // the console as another process serves it: it remembers nothing
 	cookies []*http.Cookie
 	close   func()
 }
@@ -39,19 +41,22 @@ func newSite(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) (*site, 
 		return nil, err
 	}
 	hasher := web.NewHasher()
-	server := &web.Server{
-		DB: store.New(pool), Queue: tasks.NewEnqueuer(rdb), Schema: schema,
-		PingRedis: func(ctx context.Context) error { return rdb.Ping(ctx).Err() },
-		Metrics:   telemetry.NewRegistry(), Log: log, Passwords: hasher,
+	db, queue := store.New(pool), tasks.NewEnqueuer(rdb)
+	serve := func() http.Handler {
+		return (&web.Server{
+			DB: db, Queue: queue, Schema: schema,
+			PingRedis: func(ctx context.Context) error { return rdb.Ping(ctx).Err() },
+			Metrics:   telemetry.NewRegistry(), Log: log, Passwords: hasher,
+		}).Handler()
 	}
-	s := &site{handler: server.Handler(), close: func() { _ = rdb.Close() }}
-	const email = "bench@wosool.example"
+	s := &site{handler: serve(), again: serve, close: func() { _ = rdb.Close() }}
+	email := "bench-" + strings.ToLower(rand.Text()) + "@wosool.example" // the database may be a kept one
 	secret := password.Generate()
 	hash, err := hasher.Hash(ctx, secret)
 	if err != nil {
 		return nil, fmt.Errorf("hash a password: %w", err)
 	}
-	if _, err := store.New(pool).AddOperator(ctx, email, hash, store.Actor{Name: "bench"}); err != nil {
+	if _, err := db.AddOperator(ctx, email, hash, store.RoleAdmin, store.Actor{Name: "bench"}); err != nil {
 		return nil, err
 	}
 	form := url.Values{"email": {email}, "password": {secret}}

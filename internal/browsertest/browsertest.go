@@ -35,6 +35,17 @@ type Tab struct {
 // Open starts Chromium with one empty tab, which ends with the test.
 func Open(t testing.TB) *Tab {
 	t.Helper()
+	return newTab(t, Start(t).ctx)
+}
+
+// Browser is a Chromium that several tabs share.
+type Browser struct {
+	ctx context.Context //nolint:containedctx // the life of the browser, ended with the test
+}
+
+// Start starts Chromium, which ends with the test.
+func Start(t testing.TB) *Browser {
+	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-gpu", true),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
@@ -42,10 +53,28 @@ func Open(t testing.TB) *Tab {
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
-	tab := &Tab{t: t, ctx: ctx}
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start Chromium (apt-get install chromium): %v", err)
 	}
+	return &Browser{ctx}
+}
+
+// Tab opens an empty tab, which ends with the test t. It shares no cookie and no
+// cache with other tabs, and can be used at the same time as they are.
+func (b *Browser) Tab(t testing.TB) *Tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
+	return newTab(t, ctx)
+}
+
+// newTab listens to a tab that is open.
+func newTab(t testing.TB, ctx context.Context) *Tab {
+	t.Helper()
+	tab := &Tab{t: t, ctx: ctx}
 	messages, requests := chromedp.Console(ctx), chromedp.Events(ctx, network.RequestWillBeSent)
 	go func() {
 		for m, err := range messages {
@@ -111,8 +140,14 @@ func (tab *Tab) Look(theme string, width int64) {
 // Go goes to an address and waits until the page shows a text.
 func (tab *Tab) Go(address, text string) {
 	tab.t.Helper()
-	tab.Do(chromedp.Navigate(address))
+	tab.Visit(address)
 	tab.Shows(text)
+}
+
+// Visit goes to an address and waits until the page is loaded.
+func (tab *Tab) Visit(address string) {
+	tab.t.Helper()
+	tab.Do(chromedp.Navigate(address))
 }
 
 // Shows waits until the page shows a text.
@@ -185,6 +220,12 @@ func (tab *Tab) Clean(own string) {
 	for _, f := range tab.Faults() {
 		tab.t.Errorf("console: %s", f)
 	}
+	tab.Asked(own)
+}
+
+// Asked fails if the tab asked another server than own, or none at all.
+func (tab *Tab) Asked(own string) {
+	tab.t.Helper()
 	tab.mu.Lock()
 	defer tab.mu.Unlock()
 	if len(tab.asked) == 0 {

@@ -23,7 +23,11 @@ type Actor struct {
 // SuspendTenant stops a tenant by an operator's will, which no installation
 // lifts. It returns fault.Conflict naming the status where that is not possible.
 func (db *DB) SuspendTenant(ctx context.Context, id uuid.UUID, by Actor) (Tenant, []Task, error) {
-	return db.act(ctx, id, by, "tenant.suspend", nil, func(tx pgx.Tx) ([]Task, error) {
+	details := map[string]any{}
+	return db.act(ctx, id, by, "tenant.suspend", details, func(tx pgx.Tx) ([]Task, error) {
+		if err := noteBefore(ctx, tx, id, details); err != nil {
+			return nil, err
+		}
 		return suspendTenant(ctx, tx, id, tenant.ByOperator)
 	})
 }
@@ -31,7 +35,11 @@ func (db *DB) SuspendTenant(ctx context.Context, id uuid.UUID, by Actor) (Tenant
 // ResumeTenant lifts an operator's suspension. It returns fault.Conflict naming
 // the status where that is not possible.
 func (db *DB) ResumeTenant(ctx context.Context, id uuid.UUID, by Actor) (Tenant, []Task, error) {
-	return db.act(ctx, id, by, "tenant.resume", nil, func(tx pgx.Tx) ([]Task, error) {
+	details := map[string]any{}
+	return db.act(ctx, id, by, "tenant.resume", details, func(tx pgx.Tx) ([]Task, error) {
+		if err := noteBefore(ctx, tx, id, details); err != nil {
+			return nil, err
+		}
 		return resumeTenant(ctx, tx, id, tenant.ByOperator)
 	})
 }
@@ -40,11 +48,13 @@ func (db *DB) ResumeTenant(ctx context.Context, id uuid.UUID, by Actor) (Tenant,
 // when its archived task is run. It returns fault.Conflict naming the status
 // where nothing has failed.
 func (db *DB) RetryTenant(ctx context.Context, id uuid.UUID, by Actor) (Tenant, []Task, error) {
-	return db.act(ctx, id, by, "tenant.retry", nil, func(tx pgx.Tx) ([]Task, error) {
+	details := map[string]any{}
+	return db.act(ctx, id, by, "tenant.retry", details, func(tx pgx.Tx) ([]Task, error) {
 		t, err := lockTenant(ctx, tx, id)
 		if err != nil {
 			return nil, err
 		}
+		details["before"] = standing(t)
 		if t.State != "failed" {
 			return nil, tenant.Refuse(tenant.Status(t.Status), "retried")
 		}
@@ -88,7 +98,8 @@ func (db *DB) ImportTenant(ctx context.Context, id uuid.UUID, resources []string
 }
 
 // act runs one operator's act on a tenant and its audit in one transaction, and
-// returns the tenant after it.
+// returns the tenant after it. Where fn puts "before" into the details and no "after",
+// that is how the tenant stands then.
 func (db *DB) act(ctx context.Context, id uuid.UUID, by Actor, name string, details map[string]any,
 	fn func(tx pgx.Tx) ([]Task, error),
 ) (t Tenant, tasks []Task, err error) {
@@ -96,16 +107,32 @@ func (db *DB) act(ctx context.Context, id uuid.UUID, by Actor, name string, deta
 		if tasks, err = fn(tx); err != nil {
 			return err
 		}
-		if err := note(ctx, tx, by, name, id, details); err != nil {
+		if t, err = tenantWhere(ctx, tx, `id = $1`, id); err != nil {
 			return err
 		}
-		t, err = tenantWhere(ctx, tx, `id = $1`, id)
-		return err
+		if _, changed := details["before"]; changed && details["after"] == nil {
+			details["after"] = standing(t)
+		}
+		return note(ctx, tx, by, name, id, details)
 	})
 	if err != nil {
 		return Tenant{}, nil, err
 	}
 	return t, tasks, nil
+}
+
+// noteBefore locks the tenant and puts into the details of an act how it stands.
+func noteBefore(ctx context.Context, tx pgx.Tx, id uuid.UUID, details map[string]any) error {
+	t, err := lockTenant(ctx, tx, id)
+	if err == nil {
+		details["before"] = standing(t)
+	}
+	return err
+}
+
+// standing is what acts on a tenant change of it, for the audit.
+func standing(t Tenant) map[string]any {
+	return map[string]any{"status": t.Status, "suspended_by": t.SuspendedBy, "task": t.Task, "state": t.State}
 }
 
 // note adds one line to the audit, in the transaction of the act.

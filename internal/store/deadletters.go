@@ -33,13 +33,17 @@ const failedAt = `coalesce(due_at, enqueued_at, 'epoch'::timestamptz)`
 
 // deadSample bounds how many dead letters of one table are looked at to group
 // them: those that failed last.
-const deadSample = 5000
+const deadSample = 1000
+
+// deadTotal bounds how far the dead letters of one table are counted.
+const deadTotal = 10_000
 
 // WorkKinds lists the kinds of task that can leave a dead letter.
 func WorkKinds() []string {
 	return []string{
 		KindTenantProvision, KindTenantSuspend, KindTenantResume, KindTenantDeprovision, KindSchemaBootstrap,
 		KindTokenRefresh, KindEventApply, KindEntityRead, KindImportStart, KindImportPage, KindImportFinish,
+		KindBulkApply,
 	}
 }
 
@@ -56,10 +60,12 @@ type DeadGroup struct {
 type DeadSummary struct {
 	Groups []DeadGroup // largest first
 	Total  int         // all there are, also those that were not looked at
+	More   bool        // there are more than Total: a table has more than are counted
 }
 
 // DeadLetters groups the dead letters of all tables by their reasons. Of each table
-// the newest 5,000 are looked at.
+// the newest 1,000 are looked at, since telling a row's reason takes PostgreSQL longer
+// than finding it, and up to 10,000 are counted.
 func (db *DB) DeadLetters(ctx context.Context) (DeadSummary, error) {
 	var parts, counts []string
 	for _, t := range workTables() {
@@ -69,10 +75,12 @@ func (db *DB) DeadLetters(ctx context.Context) (DeadSummary, error) {
 			 WHERE state = 'failed'
 			 ORDER BY `+failedAt+` DESC, id DESC
 			 LIMIT `+fmt.Sprint(deadSample)+`)`)
-		counts = append(counts, `(SELECT count(*) FROM `+t.name+` WHERE state = 'failed')`)
+		counts = append(counts, fmt.Sprintf(`(SELECT count(*) FROM (SELECT FROM %s WHERE state = 'failed' LIMIT %d) AS f)`, t.name, deadTotal+1))
 	}
 	var s DeadSummary
-	if err := db.pool.QueryRow(ctx, `SELECT `+strings.Join(counts, ` + `)).Scan(&s.Total); err != nil {
+	if err := db.pool.QueryRow(ctx, `
+		SELECT sum(least(n, $1))::integer, bool_or(n > $1)
+		FROM unnest(ARRAY[`+strings.Join(counts, `, `)+`]) AS n`, deadTotal).Scan(&s.Total, &s.More); err != nil {
 		return DeadSummary{}, fmt.Errorf("count the dead letters: %w", err)
 	}
 	if s.Total == 0 {
@@ -265,7 +273,7 @@ func (o deadOwner) sources(t workTable) []deadSource {
 		return []deadSource{s}
 	}
 	if t.name != "events" {
-		if o.tenant == nil || t.name == "schema_targets" {
+		if o.tenant == nil || t.key == "NULL::uuid" {
 			return nil
 		}
 		s.base = []string{t.key + ` = @tenant`}

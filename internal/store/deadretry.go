@@ -62,7 +62,10 @@ func (db *DB) RetryDead(ctx context.Context, kind string, id uuid.UUID, by Actor
 		if task, err = wake(ctx, tx, kind, id); err != nil {
 			return err
 		}
-		return note(ctx, tx, by, act, tenantID, map[string]any{"task": kind, "id": id, "was": "failed", "reason": reason})
+		return note(ctx, tx, by, act, tenantID, map[string]any{
+			"task": kind, "id": id, "was": "failed", "reason": reason,
+			"before": map[string]any{"state": "failed"}, "after": map[string]any{"state": "runnable"},
+		})
 	})
 	if err != nil {
 		return Task{}, err

@@ -196,14 +196,9 @@ const EventsCounted = 200_000
 // comes to (applied, ignored) are PostgreSQL's own estimate: its sample of the
 // statuses times the table's estimated rows, as fresh as the last ANALYZE.
 func (db *DB) EventStats(ctx context.Context) (map[string]int64, error) {
-	var total int64
-	if err := db.pool.QueryRow(ctx, `
-		SELECT CASE WHEN reltuples < 0 OR relpages = 0 THEN 0
-		            ELSE (reltuples / relpages * (pg_relation_size(oid) / current_setting('block_size')::int))::bigint
-		       END
-		FROM pg_class
-		WHERE oid = 'events'::regclass`).Scan(&total); err != nil {
-		return nil, fmt.Errorf("count events: %w", err)
+	total, err := db.eventRows(ctx)
+	if err != nil {
+		return nil, err
 	}
 	stats := map[string]int64{EventReceived: 0, EventWaiting: 0, EventApplied: 0, EventIgnored: 0, EventFailed: 0}
 	query, args := `
@@ -238,4 +233,17 @@ func (db *DB) EventStats(ctx context.Context) (map[string]int64, error) {
 		return nil, fmt.Errorf("count events: %w", err)
 	}
 	return stats, nil
+}
+
+// eventRows is PostgreSQL's own estimate of how many events there are.
+func (db *DB) eventRows(ctx context.Context) (total int64, err error) {
+	if err := db.pool.QueryRow(ctx, `
+		SELECT CASE WHEN reltuples < 0 OR relpages = 0 THEN 0
+		            ELSE (reltuples / relpages * (pg_relation_size(oid) / current_setting('block_size')::int))::bigint
+		       END
+		FROM pg_class
+		WHERE oid = 'events'::regclass`).Scan(&total); err != nil {
+		return 0, fmt.Errorf("count events: %w", err)
+	}
+	return total, nil
 }

@@ -239,7 +239,10 @@ func (db *DB) ReplayEvent(ctx context.Context, id uuid.UUID, actor Actor) (Event
 		if event.TenantID != nil {
 			tenantID = *event.TenantID
 		}
-		details := map[string]any{"id": id, "event": event.Event, "was": event.Status}
+		details := map[string]any{
+			"id": id, "event": event.Event, "was": event.Status,
+			"before": map[string]any{"status": event.Status, "waiting_for": event.WaitingFor}, "after": map[string]any{"status": EventReceived, "waiting_for": nil},
+		}
 		if err := note(ctx, tx, actor, "event.replay", tenantID, details); err != nil {
 			return err
 		}

@@ -116,7 +116,8 @@ const deadLetters = `
 	UNION ALL (SELECT FROM runs WHERE state = 'failed' LIMIT 10000)
 	UNION ALL (SELECT FROM pages WHERE state = 'failed' LIMIT 10000)
 	UNION ALL (SELECT FROM connections WHERE state = 'failed')
-	UNION ALL (SELECT FROM schema_targets WHERE state = 'failed')`
+	UNION ALL (SELECT FROM schema_targets WHERE state = 'failed')
+	UNION ALL (SELECT FROM bulk_acts WHERE state = 'failed')`
 
 // oldestDue is SQL for since when the work has been due that nobody has taken for
 // longest. Windows keep the runnable rows few; the sweep's indexes have them.

@@ -18,13 +18,18 @@ type LaneWork struct {
 	Due    int        // to be done now, with or without a worker on them
 	Leased int        // of those: a worker has them
 	Later  int        // postponed to a time
-	Held   int        // kept back, so that no tenant fills the lane
-	Failed int        // dead letters
+	Held   int        // kept back, so that no tenant fills the lane; at most LaneCounted of a table
+	Failed int        // dead letters, at most LaneCounted of a table
 	Oldest *time.Time // since when the oldest has been due without a worker
 }
 
+// LaneCounted bounds how many held rows, and how many dead letters, of one table are
+// counted for a lane: nobody acts differently on more.
+const LaneCounted = 10_000
+
 // LaneWorks sums up the rows of each lane: what there is to do also while Redis
-// does not answer. Each part is served by a partial index of its rows.
+// does not answer. Each part is served by a partial index of its rows; the dead
+// letters of events by events_failed_lane_idx.
 func (db *DB) LaneWorks(ctx context.Context) (map[string]LaneWork, error) {
 	var parts []string
 	part := func(t workTable, columns, where string) {
@@ -34,6 +39,12 @@ func (db *DB) LaneWorks(ctx context.Context) (map[string]LaneWork, error) {
 			WHERE `+where+`
 			GROUP BY 1`)
 	}
+	counted := func(t workTable, columns, where string) {
+		parts = append(parts, fmt.Sprintf(`
+			SELECT lane, `+columns+`
+			FROM (SELECT %s AS lane FROM %s WHERE %s LIMIT %d) AS c
+			GROUP BY 1`, t.lane, t.name, where, LaneCounted))
+	}
 	for _, t := range workTables() {
 		part(t, `
 			       count(*) FILTER (WHERE due_at <= now()) AS due,
@@ -42,12 +53,19 @@ func (db *DB) LaneWorks(ctx context.Context) (map[string]LaneWork, error) {
 			       0 AS held, 0 AS failed,
 			       min(due_at) FILTER (WHERE due_at <= now() AND (lease_until IS NULL OR lease_until <= now())) AS oldest`,
 			`state = 'runnable'`)
-		part(t, `0, 0, 0, 0, count(*), NULL`, `state = 'failed'`)
+		const failed, held = `0, 0, 0, 0, count(*), NULL`, `0, 0, 0, count(*), 0, NULL`
+		if t.name == "events" { // they are in two lanes, of which one may hide the other
+			for _, lane := range []string{LaneEvents, LaneProvisioning} {
+				counted(t, failed, `state = 'failed' AND lane = '`+lane+`'`)
+			}
+		} else {
+			counted(t, failed, `state = 'failed'`)
+		}
 		switch t.name { // those that have a window or a queue
 		case "events", "entity_reads", "pages":
-			part(t, `0, 0, 0, count(*), 0, NULL`, `state = 'held'`)
+			counted(t, held, `state = 'held'`)
 		case "runs":
-			part(t, `0, 0, 0, count(*), 0, NULL`, `state = 'held' AND status = 'pending'`)
+			counted(t, held, `state = 'held' AND status = 'pending'`)
 		}
 	}
 	rows, err := db.pool.Query(ctx, `

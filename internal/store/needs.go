@@ -57,7 +57,7 @@ func (n Need) condition() string {
 			JOIN tenants AS g ON g.clerk_organization_id = m.organization_id AND g.clerk_owner_id = m.user_id
 			WHERE (m.deleted_at IS NOT NULL OR m.role <> 'org:admin') AND NOT ` + admin + `
 		)`
-	case NeedImport: // by runs_status_idx, then runs_tenant_id_idx
+	case NeedImport: // by runs_unwhole_idx, then runs_tenant_id_idx
 		return `t.id IN (
 			SELECT r.tenant_id
 			FROM (
@@ -66,9 +66,11 @@ func (n Need) condition() string {
 				ORDER BY id DESC
 				LIMIT 20000
 			) AS r
-			WHERE NOT EXISTS (
-				SELECT FROM runs AS n
-				WHERE n.tenant_id = r.tenant_id AND n.id > r.id AND n.status <> 'cancelled'
+			WHERE r.id = (
+				SELECT n.id FROM runs AS n
+				WHERE n.tenant_id = r.tenant_id AND n.status <> 'cancelled'
+				ORDER BY n.id DESC
+				LIMIT 1
 			))`
 	}
 	return "false"
@@ -103,6 +105,7 @@ func (db *DB) Needs(ctx context.Context) (Needs, error) {
 			UNION ALL SELECT FROM pages WHERE state = 'failed'
 			UNION ALL SELECT FROM connections WHERE state = 'failed'
 			UNION ALL SELECT FROM schema_targets WHERE state = 'failed'
+			UNION ALL SELECT FROM bulk_acts WHERE state = 'failed'
 			UNION ALL SELECT FROM tenants WHERE state = 'failed' AND status <> 'failed'
 			LIMIT %d
 		) AS f`, manyFailed))

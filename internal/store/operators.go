@@ -23,6 +23,7 @@ type Operator struct {
 	PasswordAt time.Time  // when the password was last set
 	SignedInAt *time.Time // last time; nil: never
 	Sessions   int        // where they are signed in now
+	Addresses  []string   // from where, the last used first, at most three
 }
 
 // OperatorEmail returns an e-mail as operators have it: an address is one
@@ -34,11 +35,37 @@ func (db *DB) Operators(ctx context.Context) ([]Operator, error) {
 	return readOperators(ctx, db.pool, `true`)
 }
 
-// readOperators reads operators; where is about o.
+// Operator returns one operator, or fault.NotFound.
+func (db *DB) Operator(ctx context.Context, id uuid.UUID) (Operator, error) {
+	found, err := readOperators(ctx, db.pool, `o.id = $1`, id)
+	if err == nil && len(found) == 0 {
+		err = fault.New(fault.NotFound, "there is no such operator: they were removed")
+	}
+	if err != nil {
+		return Operator{}, err
+	}
+	return found[0], nil
+}
+
+// OperatorByEmail returns the operator of an e-mail, or fault.NotFound.
+func (db *DB) OperatorByEmail(ctx context.Context, typed string) (Operator, error) {
+	return operatorOf(ctx, db.pool, OperatorEmail(typed))
+}
+
+// readOperators reads operators; where is about o. There are tens of them; their
+// sessions are found by sessions_operator_id_idx.
 func readOperators(ctx context.Context, q querier, where string, args ...any) ([]Operator, error) {
 	rows, err := q.Query(ctx, `
 		SELECT o.id, o.email, o.role, o.created_at, o.password_at, o.signed_in_at,
-			(SELECT count(*) FROM sessions AS s WHERE s.operator_id = o.id AND `+sessionLives+`) AS sessions
+			(SELECT count(*) FROM sessions AS s WHERE s.operator_id = o.id AND `+sessionLives+`) AS sessions,
+			ARRAY(
+				SELECT s.address
+				FROM sessions AS s
+				WHERE s.operator_id = o.id AND `+sessionLives+`
+				GROUP BY s.address
+				ORDER BY max(s.seen_at) DESC
+				LIMIT 3
+			) AS addresses
 		FROM operators AS o
 		WHERE `+where+`
 		ORDER BY o.email`, args...)
@@ -53,42 +80,45 @@ func readOperators(ctx context.Context, q querier, where string, args ...any) ([
 }
 
 // AddOperator makes an operator of an e-mail and the hash of a password. It
-// returns fault.Invalid where that is no e-mail, and fault.Conflict where there
-// is such an operator already.
-func (db *DB) AddOperator(ctx context.Context, email, password string, by Actor) (Operator, error) {
+// returns fault.Invalid where that is no e-mail or no role, and fault.Conflict
+// where there is such an operator already.
+func (db *DB) AddOperator(ctx context.Context, email, password string, role Role, by Actor) (Operator, error) {
 	var made Operator
 	err := db.inTx(ctx, func(tx pgx.Tx) (err error) {
-		made, err = addOperator(ctx, tx, email, password, by)
+		made, err = addOperator(ctx, tx, email, password, role, by)
 		return err
 	})
 	return made, err
 }
 
-func addOperator(ctx context.Context, q querier, typed, password string, by Actor) (Operator, error) {
+func addOperator(ctx context.Context, q querier, typed, password string, role Role, by Actor) (Operator, error) {
 	email := OperatorEmail(typed)
 	if tenant.Email(email) == "" {
 		return Operator{}, fault.New(fault.Invalid, "an operator needs one e-mail address such as name@example.com")
+	}
+	if err := role.check(); err != nil {
+		return Operator{}, err
 	}
 	id, err := newID()
 	if err != nil {
 		return Operator{}, err
 	}
 	_, err = q.Exec(ctx, `
-		INSERT INTO operators (id, email, password)
-		VALUES ($1, $2, $3)`, id, email, password)
+		INSERT INTO operators (id, email, password, role)
+		VALUES ($1, $2, $3, $4)`, id, email, password, role)
 	if violates(err, "operators_email_key") {
 		return Operator{}, fault.New(fault.Conflict, "there is an operator %s already", email)
 	}
 	if err != nil {
 		return Operator{}, fmt.Errorf("add an operator: %w", err)
 	}
-	if err := noteOperator(ctx, q, by, "operator.add", email, nil); err != nil {
+	if err := noteOperator(ctx, q, by, "operator.add", email, map[string]any{"after": roleNote(role)}); err != nil {
 		return Operator{}, err
 	}
 	return operatorOf(ctx, q, email)
 }
 
-// EnsureFirstOperator makes an operator where there is none at all, and tells
+// EnsureFirstOperator makes an admin where there is no operator at all, and tells
 // whether it did: however many processes ask at once, one of them does. hash is
 // asked for the hash of the password only where it is needed.
 func (db *DB) EnsureFirstOperator(ctx context.Context, email string, hash func(context.Context) (string, error), by Actor) (bool, error) {
@@ -101,15 +131,14 @@ func (db *DB) EnsureFirstOperator(ctx context.Context, email string, hash func(c
 	}
 	made := false
 	err = db.inTx(ctx, func(tx pgx.Tx) error {
-		// Readers go on; whoever else writes operators waits.
-		if _, err := tx.Exec(ctx, `LOCK TABLE operators IN SHARE ROW EXCLUSIVE MODE`); err != nil {
-			return fmt.Errorf("make the first operator: %w", err)
+		if err := lockOperators(ctx, tx); err != nil {
+			return err
 		}
 		if some, err := anyOperator(ctx, tx); err != nil || some {
 			return err
 		}
 		made = true
-		_, err := addOperator(ctx, tx, email, password, by)
+		_, err := addOperator(ctx, tx, email, password, RoleAdmin, by)
 		return err
 	})
 	return made && err == nil, err
@@ -126,7 +155,7 @@ func anyOperator(ctx context.Context, q querier) (some bool, err error) {
 // sessions, and forgets what was guessed at them. It returns fault.NotFound where
 // there is no such operator.
 func (db *DB) ResetPassword(ctx context.Context, email, password string, by Actor) (Operator, error) {
-	return db.operatorAct(ctx, email, by, "operator.reset_password", func(tx pgx.Tx, o Operator) error {
+	return db.operatorAct(ctx, email, by, "operator.reset_password", func(tx pgx.Tx, o Operator, _ map[string]any) error {
 		if _, err := tx.Exec(ctx, `
 			UPDATE operators
 			SET password = $2, password_at = now()
@@ -138,9 +167,14 @@ func (db *DB) ResetPassword(ctx context.Context, email, password string, by Acto
 }
 
 // RemoveOperator removes an operator and ends their sessions. It returns
-// fault.NotFound where there is no such operator.
+// fault.NotFound where there is no such operator, and fault.Conflict where it is
+// the last admin.
 func (db *DB) RemoveOperator(ctx context.Context, email string, by Actor) (Operator, error) {
-	return db.operatorAct(ctx, email, by, "operator.remove", func(tx pgx.Tx, o Operator) error {
+	return db.operatorAct(ctx, email, by, "operator.remove", func(tx pgx.Tx, o Operator, details map[string]any) error {
+		if err := keepAnAdmin(ctx, tx, o); err != nil {
+			return err
+		}
+		details["before"] = roleNote(o.Role)
 		if _, err := tx.Exec(ctx, `DELETE FROM operators WHERE id = $1`, o.ID); err != nil {
 			return fmt.Errorf("remove an operator: %w", err)
 		}
@@ -151,14 +185,20 @@ func (db *DB) RemoveOperator(ctx context.Context, email string, by Actor) (Opera
 // SignOutOperator ends every session of an operator and tells in Sessions how
 // many there were. It returns fault.NotFound where there is no such operator.
 func (db *DB) SignOutOperator(ctx context.Context, email string, by Actor) (Operator, error) {
-	return db.operatorAct(ctx, email, by, "operator.sign_out_everywhere", func(pgx.Tx, Operator) error { return nil })
+	return db.operatorAct(ctx, email, by, "operator.sign_out_everywhere", func(pgx.Tx, Operator, map[string]any) error { return nil })
 }
 
 // operatorAct runs an act on an operator, ends all of their sessions and writes
-// the audit, in one transaction. It returns the operator as before.
-func (db *DB) operatorAct(ctx context.Context, typed string, by Actor, name string, fn func(pgx.Tx, Operator) error) (Operator, error) {
+// the audit, in one transaction; fn may add to its details. It returns the
+// operator as before.
+func (db *DB) operatorAct(ctx context.Context, typed string, by Actor, name string,
+	fn func(tx pgx.Tx, o Operator, details map[string]any) error,
+) (Operator, error) {
 	var o Operator
 	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := lockOperators(ctx, tx); err != nil { // before any row: everybody locks in this order
+			return err
+		}
 		email := OperatorEmail(typed)
 		// Whoever signs in at this moment waits here, and then is refused or has
 		// their session ended like the others.
@@ -175,10 +215,11 @@ func (db *DB) operatorAct(ctx context.Context, typed string, by Actor, name stri
 		if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE operator_id = $1`, o.ID); err != nil {
 			return fmt.Errorf("end the operator's sessions: %w", err)
 		}
-		if err := fn(tx, o); err != nil {
+		details := map[string]any{"sessions": o.Sessions}
+		if err := fn(tx, o, details); err != nil {
 			return err
 		}
-		return noteOperator(ctx, tx, by, name, email, map[string]any{"sessions": o.Sessions})
+		return noteOperator(ctx, tx, by, name, email, details)
 	})
 	return o, err
 }

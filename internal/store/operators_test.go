@@ -30,7 +30,7 @@ func operators(t *testing.T) (*store.DB, *pgxpool.Pool, store.Operator) {
 	t.Helper()
 	pool := dbtest.Control(t)
 	db := store.New(pool)
-	o, err := db.AddOperator(t.Context(), "Amal@Example.com ", hers, store.Actor{Name: "test"})
+	o, err := db.AddOperator(t.Context(), "Amal@Example.com ", hers, store.RoleAdmin, store.Actor{Name: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,11 +82,11 @@ func TestOperatorsEmailIsOne(t *testing.T) {
 	if o.Email != amal || o.SignedInAt != nil || o.Sessions != 0 {
 		t.Errorf("made %+v", o)
 	}
-	if _, err := db.AddOperator(t.Context(), "AMAL@example.com", hers, store.Actor{}); !errors.Is(err, fault.Conflict) {
+	if _, err := db.AddOperator(t.Context(), "AMAL@example.com", hers, store.RoleViewer, store.Actor{}); !errors.Is(err, fault.Conflict) {
 		t.Errorf("the same again: %v, want a conflict", err)
 	}
 	for _, bad := range []string{"", "amal", "Amal <amal@example.com>", "a@b, c@d"} {
-		if _, err := db.AddOperator(t.Context(), bad, hers, store.Actor{}); !errors.Is(err, fault.Invalid) {
+		if _, err := db.AddOperator(t.Context(), bad, hers, store.RoleViewer, store.Actor{}); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%q: %v, want invalid", bad, err)
 		}
 	}
@@ -288,8 +288,8 @@ func TestSessionsEnd(t *testing.T) {
 			if _, err := db.UseSession(t.Context(), token, "192.0.2.1"); !errors.Is(err, fault.NotFound) {
 				t.Errorf("UseSession = %v, want not found", err)
 			}
-			if lives, err := db.SessionLives(t.Context(), s.ID); err != nil || lives {
-				t.Errorf("it lives: %t, %v", lives, err)
+			if _, err := db.SessionRole(t.Context(), s.ID); !errors.Is(err, fault.NotFound) {
+				t.Errorf("SessionRole = %v, want not found", err)
 			}
 			if list, err := db.Sessions(t.Context(), o.ID); err != nil || len(list) != 0 {
 				t.Errorf("sessions = %+v, %v", list, err)

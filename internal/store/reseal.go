@@ -27,6 +27,7 @@ func sealedColumns() []sealedColumn {
 		{"connections", "access_token", "id", "uuid", "tenant:", ":access_token"},
 		{"connections", "refresh_token", "id", "uuid", "tenant:", ":refresh_token"},
 		{"event_payloads", "sealed", "event_id", "uuid", "event:", ":body"},
+		{"operators", "totp_sealed", "id", "uuid", "operator:", ":totp"},
 	}
 }
 

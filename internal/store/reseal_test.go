@@ -40,8 +40,8 @@ func TestEverySealedColumnIsResealed(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.Control(t)
 	open := []string{ // hashes and digests
-		"connections.access_hash", "event_keys.key", "event_payloads.body_hash", "installs.browser_hash", "installs.state_hash",
-		"known_tokens.hash", "pages.digest", "sessions.token_hash", "sign_in_attempts.key",
+		"api_keys.token_hash", "connections.access_hash", "event_keys.key", "event_payloads.body_hash", "installs.browser_hash", "installs.state_hash",
+		"known_tokens.hash", "pages.digest", "recovery_codes.code_hash", "sessions.token_hash", "sign_in_attempts.key",
 	}
 	rows, err := pool.Query(t.Context(), `
 		SELECT c.table_name || '.' || c.column_name

@@ -26,10 +26,10 @@ func (db *DB) PauseRun(ctx context.Context, tenantID uuid.UUID, by Actor) ([]Tas
 // PauseImport is PauseRun, of this run only where one is named, and returns the
 // tenant after it.
 func (db *DB) PauseImport(ctx context.Context, tenantID, runID uuid.UUID, by Actor) (Tenant, []Task, error) {
-	return db.runAct(ctx, tenantID, by, "import.pause", func(tx pgx.Tx) (uuid.UUID, []Task, error) {
+	return db.runAct(ctx, tenantID, by, "import.pause", func(tx pgx.Tx) (lockedRun, []Task, error) {
 		run, err := lockRunFor(ctx, tx, tenantID, runID, "paused", openStatus)
 		if err != nil {
-			return run.ID, nil, err
+			return run, nil, err
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE runs
@@ -37,16 +37,16 @@ func (db *DB) PauseImport(ctx context.Context, tenantID, runID uuid.UUID, by Act
 			    due_at = CASE WHEN state = 'runnable' THEN NULL ELSE due_at END,
 			    state = CASE WHEN state = 'runnable' THEN 'waiting' ELSE state END
 			WHERE id = $1`, run.ID); err != nil {
-			return run.ID, nil, fmt.Errorf("pause run: %w", err)
+			return run, nil, fmt.Errorf("pause run: %w", err)
 		}
 		// The leases run on: who resumes waits for the old handlers' end.
 		if _, err := tx.Exec(ctx, `
 			UPDATE pages
 			SET state = 'waiting', holder = NULL, due_at = NULL, last_error = 'the import is paused', failing_since = NULL
 			WHERE run_id = $1 AND state IN ('held', 'runnable')`, run.ID); err != nil {
-			return run.ID, nil, fmt.Errorf("pause pages: %w", err)
+			return run, nil, fmt.Errorf("pause pages: %w", err)
 		}
-		return run.ID, nil, markStreams(ctx, tx, run.ID, "running", "paused")
+		return run, nil, markStreams(ctx, tx, run.ID, "running", "paused")
 	})
 }
 
@@ -60,22 +60,22 @@ func (db *DB) ResumeRun(ctx context.Context, tenantID uuid.UUID, by Actor) ([]Ta
 // ResumeImport is ResumeRun, of this run only where one is named, and returns the
 // tenant after it.
 func (db *DB) ResumeImport(ctx context.Context, tenantID, runID uuid.UUID, by Actor) (Tenant, []Task, error) {
-	return db.runAct(ctx, tenantID, by, "import.resume", func(tx pgx.Tx) (uuid.UUID, []Task, error) {
+	return db.runAct(ctx, tenantID, by, "import.resume", func(tx pgx.Tx) (lockedRun, []Task, error) {
 		run, err := lockRunFor(ctx, tx, tenantID, runID, "resumed", "status = 'paused'")
 		if err != nil {
-			return run.ID, nil, err
+			return run, nil, err
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE runs
 			SET status = CASE WHEN started_at IS NULL THEN 'pending' ELSE 'running' END, reason = NULL
 			WHERE id = $1`, run.ID); err != nil {
-			return run.ID, nil, fmt.Errorf("resume run: %w", err)
+			return run, nil, fmt.Errorf("resume run: %w", err)
 		}
 		if err := markStreams(ctx, tx, run.ID, "paused", "running"); err != nil {
-			return run.ID, nil, err
+			return run, nil, err
 		}
 		tasks, err := wakeTenantWork(ctx, tx, tenantID)
-		return run.ID, tasks, err
+		return run, tasks, err
 	})
 }
 
@@ -90,20 +90,20 @@ func (db *DB) CancelRun(ctx context.Context, tenantID uuid.UUID, by Actor) ([]Ta
 // CancelImport is CancelRun, of this run only where one is named, which may be the
 // queued one, and returns the tenant after it.
 func (db *DB) CancelImport(ctx context.Context, tenantID, runID uuid.UUID, by Actor) (Tenant, []Task, error) {
-	return db.runAct(ctx, tenantID, by, "import.cancel", func(tx pgx.Tx) (uuid.UUID, []Task, error) {
+	return db.runAct(ctx, tenantID, by, "import.cancel", func(tx pgx.Tx) (lockedRun, []Task, error) {
 		condition := openStatus + " OR status = 'paused'"
 		if runID != uuid.Nil {
 			condition += " OR status = 'pending'"
 		}
 		run, err := lockRunFor(ctx, tx, tenantID, runID, "cancelled", condition)
 		if err != nil {
-			return run.ID, nil, err
+			return run, nil, err
 		}
 		if err := cancelRun(ctx, tx, run, "cancelled by an operator"); err != nil {
-			return run.ID, nil, err
+			return run, nil, err
 		}
 		tasks, err := releaseQueued(ctx, tx, tenantID)
-		return run.ID, tasks, err
+		return run, tasks, err
 	})
 }
 
@@ -111,10 +111,10 @@ func (db *DB) CancelImport(ctx context.Context, tenantID, runID uuid.UUID, by Ac
 // and its own row if that is one. It returns fault.Conflict where nothing of it is
 // failed, and where it has ended and another import of the store is open.
 func (db *DB) RetryImport(ctx context.Context, tenantID, runID uuid.UUID, by Actor) (Tenant, []Task, error) {
-	return db.runAct(ctx, tenantID, by, "import.retry", func(tx pgx.Tx) (uuid.UUID, []Task, error) {
+	return db.runAct(ctx, tenantID, by, "import.retry", func(tx pgx.Tx) (lockedRun, []Task, error) {
 		run, err := lockRunFor(ctx, tx, tenantID, runID, "retried", "status IN ('running', 'waiting', 'failed')")
 		if err != nil {
-			return run.ID, nil, err
+			return run, nil, err
 		}
 		if run.Status == "failed" {
 			var open bool
@@ -122,10 +122,10 @@ func (db *DB) RetryImport(ctx context.Context, tenantID, runID uuid.UUID, by Act
 				SELECT EXISTS (
 					SELECT FROM runs
 					WHERE tenant_id = $1 AND id <> $2 AND (`+openStatus+` OR status = 'paused'))`, tenantID, run.ID).Scan(&open); err != nil {
-				return run.ID, nil, fmt.Errorf("look for an open import: %w", err)
+				return run, nil, fmt.Errorf("look for an open import: %w", err)
 			}
 			if open {
-				return run.ID, nil, fault.New(fault.Conflict, "the failed import cannot be retried while another import of the store is open")
+				return run, nil, fault.New(fault.Conflict, "the failed import cannot be retried while another import of the store is open")
 			}
 		}
 		var tasks []Task
@@ -136,36 +136,45 @@ func (db *DB) RetryImport(ctx context.Context, tenantID, runID uuid.UUID, by Act
 				ORDER BY id
 				LIMIT 500`, run.ID)
 			if err != nil {
-				return run.ID, nil, fmt.Errorf("find what failed: %w", err)
+				return run, nil, fmt.Errorf("find what failed: %w", err)
 			}
 			ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 			if err != nil {
-				return run.ID, nil, fmt.Errorf("find what failed: %w", err)
+				return run, nil, fmt.Errorf("find what failed: %w", err)
 			}
 			revived, err := revive(ctx, tx, table, ids)
 			if err != nil {
-				return run.ID, nil, err
+				return run, nil, err
 			}
 			for _, r := range revived {
 				tasks = append(tasks, r.Task)
 			}
 		}
 		if len(tasks) == 0 {
-			return run.ID, nil, fault.New(fault.Conflict, "nothing of the %s import is given up: import again instead", run.Status)
+			return run, nil, fault.New(fault.Conflict, "nothing of the %s import is given up: import again instead", run.Status)
 		}
-		return run.ID, tasks, nil
+		return run, tasks, nil
 	})
 }
 
-// runAct is an operator's act on one run of a tenant, whose id the audit keeps.
+// runAct is an operator's act on one run of a tenant, whose id the audit keeps, with
+// its status before and after, and how many pieces of work go on.
 func (db *DB) runAct(
-	ctx context.Context, tenantID uuid.UUID, by Actor, name string, fn func(pgx.Tx) (uuid.UUID, []Task, error),
+	ctx context.Context, tenantID uuid.UUID, by Actor, name string, fn func(pgx.Tx) (lockedRun, []Task, error),
 ) (Tenant, []Task, error) {
 	details := map[string]any{}
 	return db.act(ctx, tenantID, by, name, details, func(tx pgx.Tx) ([]Task, error) {
 		run, tasks, err := fn(tx)
-		details["run"] = run
-		return tasks, err
+		if err != nil {
+			return nil, err
+		}
+		var status string
+		if err := tx.QueryRow(ctx, `SELECT status FROM runs WHERE id = $1`, run.ID).Scan(&status); err != nil {
+			return nil, fmt.Errorf("read run: %w", err)
+		}
+		details["run"], details["count"] = run.ID, len(tasks)
+		details["before"], details["after"] = map[string]any{"status": run.Status}, map[string]any{"status": status}
+		return tasks, nil
 	})
 }
 

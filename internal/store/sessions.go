@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,17 +74,15 @@ func (db *DB) UseSession(ctx context.Context, tokenHash []byte, address string) 
 		WHERE s.token_hash = $1 AND `+sessionLives, tokenHash, address)
 }
 
-// SessionLives tells whether a session has not ended, without using it.
-func (db *DB) SessionLives(ctx context.Context, id uuid.UUID) (bool, error) {
-	_, err := readSession(ctx, db.pool, `
+// SessionRole returns the role of who has a session, without using it, or
+// fault.NotFound where it has ended.
+func (db *DB) SessionRole(ctx context.Context, id uuid.UUID) (Role, error) {
+	s, err := readSession(ctx, db.pool, `
 		SELECT `+sessionColumns+`
 		FROM sessions AS s
 		JOIN operators AS o ON o.id = s.operator_id
 		WHERE s.id = $1 AND `+sessionLives, id)
-	if errors.Is(err, fault.NotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return s.Role, err
 }
 
 func readSession(ctx context.Context, q querier, query string, args ...any) (Session, error) {
@@ -93,6 +92,49 @@ func readSession(ctx context.Context, q querier, query string, args ...any) (Ses
 	}
 	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Session])
 	return s, translate(err, "session")
+}
+
+// SessionFilter chooses among all sessions: those begun before one of them, or just
+// after one, or the newest.
+type SessionFilter struct {
+	Operator      uuid.UUID // uuid.Nil: everybody's
+	Before, After uuid.UUID
+	Limit         int
+}
+
+// AllSessions returns sessions that have not ended, newest first, and whether there
+// are more in the direction that was asked for.
+func (db *DB) AllSessions(ctx context.Context, f SessionFilter) (list []Session, more bool, err error) {
+	order := "DESC"
+	if f.After != uuid.Nil {
+		order = "ASC"
+	}
+	// Ids are in the order of their making. Served by sessions_pkey, or for one
+	// operator, who has a few, by sessions_operator_id_idx.
+	rows, err := db.pool.Query(ctx, `
+		SELECT `+sessionColumns+`
+		FROM sessions AS s
+		JOIN operators AS o ON o.id = s.operator_id
+		WHERE `+sessionLives+`
+			AND ($1 = '00000000-0000-0000-0000-000000000000'::uuid OR s.operator_id = $1)
+			AND ($2 = '00000000-0000-0000-0000-000000000000'::uuid OR s.id < $2)
+			AND s.id > $3
+		ORDER BY s.id `+order+`
+		LIMIT $4`, f.Operator, f.Before, f.After, f.Limit+1)
+	if err != nil {
+		return nil, false, fmt.Errorf("list sessions: %w", err)
+	}
+	list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Session])
+	if err != nil {
+		return nil, false, fmt.Errorf("list sessions: %w", err)
+	}
+	if more = len(list) > f.Limit; more {
+		list = list[:f.Limit]
+	}
+	if f.After != uuid.Nil {
+		slices.Reverse(list)
+	}
+	return list, more, nil
 }
 
 // Sessions returns where an operator is signed in, newest first, at most a hundred.
@@ -130,6 +172,29 @@ func (db *DB) EndSession(ctx context.Context, operator, id uuid.UUID, act string
 		}
 		return noteOperator(ctx, tx, by, act, by.Name, map[string]any{"session": id})
 	})
+}
+
+// RevokeSession ends a session of anybody and returns it. One that has ended already
+// is fault.NotFound.
+func (db *DB) RevokeSession(ctx context.Context, id uuid.UUID, by Actor) (Session, error) {
+	var ended Session
+	err := db.inTx(ctx, func(tx pgx.Tx) (err error) {
+		ended, err = readSession(ctx, tx, `
+			WITH s AS (DELETE FROM sessions WHERE id = $1 RETURNING *)
+			SELECT `+sessionColumns+`
+			FROM s
+			JOIN operators AS o ON o.id = s.operator_id`, id)
+		if errors.Is(err, fault.NotFound) {
+			return fault.New(fault.NotFound, "there is no such session: it has ended already")
+		}
+		if err != nil {
+			return err
+		}
+		return noteOperator(ctx, tx, by, "session.revoke", ended.Email, map[string]any{
+			"session": id, "before": map[string]any{"address": ended.Address, "agent": ended.Agent},
+		})
+	})
+	return ended, err
 }
 
 // EndOtherSessions ends every session of an operator but one, and returns how

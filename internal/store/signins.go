@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -30,6 +31,9 @@ type Attempt struct {
 	Operator uuid.UUID // uuid.Nil: nobody has the e-mail
 	Password string    // the operator's hash; "" where nobody has the e-mail
 
+	Second      []byte     // the sealed secret of the second factor; nil: there is none
+	SecondSince *time.Time // since when it is on
+
 	network string
 	keys    [][]byte
 }
@@ -42,21 +46,51 @@ type Attempt struct {
 // address or a prefix; "" where it is not known.
 func (db *DB) BeginSignIn(ctx context.Context, typed, network string) (a Attempt, wait time.Duration, err error) {
 	a = Attempt{Email: OperatorEmail(typed), network: network}
-	var known bool
-	err = db.pool.QueryRow(ctx, `
-		SELECT o.id, o.password, EXISTS (
+	known, err := a.read(ctx, db.pool, `o.email = $1`, a.Email)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return a, 0, err
+	}
+	wait, err = db.countAttempt(ctx, &a, known)
+	return a, wait, err
+}
+
+// BeginCode counts an attempt to show an operator's second factor, like one to sign
+// in and under the same keys. It returns fault.NotFound where there is no such operator.
+func (db *DB) BeginCode(ctx context.Context, operator uuid.UUID, network string) (a Attempt, wait time.Duration, err error) {
+	a = Attempt{network: network}
+	known, err := a.read(ctx, db.pool, `o.id = $1`, operator)
+	if err != nil {
+		return a, 0, err
+	}
+	wait, err = db.countAttempt(ctx, &a, known)
+	return a, wait, err
+}
+
+// read reads the operator of an attempt, and whether they have signed in before in
+// its network; or it returns fault.NotFound.
+func (a *Attempt) read(ctx context.Context, q querier, where string, arg any) (known bool, err error) {
+	err = q.QueryRow(ctx, `
+		SELECT o.id, o.email, o.password, o.totp_sealed, o.totp_at, EXISTS (
 			SELECT FROM operator_networks AS n
 			WHERE n.operator_id = o.id AND n.network = $2 AND n.signed_in_at > now() - $3::interval)
 		FROM operators AS o
-		WHERE o.email = $1`, a.Email, network, networkKept).Scan(&a.Operator, &a.Password, &known)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return a, 0, fmt.Errorf("read the operator: %w", err)
+		WHERE `+where, arg, a.network, networkKept).Scan(&a.Operator, &a.Email, &a.Password, &a.Second, &a.SecondSince, &known)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, fault.New(fault.NotFound, "there is no such operator")
 	}
+	if err != nil {
+		return false, fmt.Errorf("read the operator: %w", err)
+	}
+	return known, nil
+}
+
+// countAttempt counts an attempt by where it comes from and by whose it is.
+func (db *DB) countAttempt(ctx context.Context, a *Attempt, known bool) (wait time.Duration, err error) {
 	who := attemptKey("email", a.Email)
 	if known {
-		who = attemptKey("email", a.Email, network)
+		who = attemptKey("email", a.Email, a.network)
 	}
-	a.keys = [][]byte{attemptKey("network", network), who}
+	a.keys = [][]byte{attemptKey("network", a.network), who}
 	slices.SortFunc(a.keys, bytes.Compare) // locked by all in one order
 	err = db.inTx(ctx, func(tx pgx.Tx) error {
 		if wait, err = countAttempt(ctx, tx, a.keys); err == nil && wait > 0 {
@@ -65,9 +99,9 @@ func (db *DB) BeginSignIn(ctx context.Context, typed, network string) (a Attempt
 		return err
 	})
 	if errors.Is(err, errRefused) {
-		return a, wait, nil
+		return wait, nil
 	}
-	return a, 0, err
+	return 0, err
 }
 
 // errRefused rolls back the count of an attempt that is not made.
@@ -159,11 +193,48 @@ func (db *DB) SignInFailed(ctx context.Context, a Attempt, address string) error
 	return noteOperator(ctx, db.pool, by, "operator.sign_in_failed", "", nil)
 }
 
+// CodeFailed notes in the audit that the password was right and the code was not.
+func (db *DB) CodeFailed(ctx context.Context, a Attempt, address string) error {
+	return noteOperator(ctx, db.pool, Actor{Name: a.Email, Address: address}, "operator.sign_in_failed", "",
+		map[string]any{"second_factor": true})
+}
+
+// Rehash replaces the hash of an attempt's password by another of the same password,
+// where it was not replaced meanwhile. It returns the attempt with what is kept now.
+func (db *DB) Rehash(ctx context.Context, a Attempt, rehashed string) (Attempt, error) {
+	tag, err := db.pool.Exec(ctx, `
+		UPDATE operators
+		SET password = $3
+		WHERE id = $1 AND password = $2`, a.Operator, a.Password, rehashed)
+	if err != nil {
+		return a, fmt.Errorf("keep the new hash: %w", err)
+	}
+	if tag.RowsAffected() == 1 {
+		a.Password = rehashed
+	}
+	return a, nil
+}
+
 // SignIn ends an attempt that succeeded: it begins a session, ends the one that
 // the browser had before, and forgets the failures. rehashed is a new hash of the
 // same password, "" where the old one stays. It returns fault.Conflict where the
-// operator was removed or got another password meanwhile.
+// operator was removed, got another password or a second factor meanwhile.
 func (db *DB) SignIn(ctx context.Context, a Attempt, rehashed string, begun NewSession) error {
+	return db.signIn(ctx, a, rehashed, begun, nil, func(tx pgx.Tx) error {
+		var without bool
+		if err := tx.QueryRow(ctx, `SELECT totp_sealed IS NULL FROM operators WHERE id = $1`, a.Operator).Scan(&without); err != nil {
+			return fmt.Errorf("sign in: %w", err)
+		}
+		if !without {
+			return fault.New(fault.Conflict, "this operator has a second factor: sign in again and type its code")
+		}
+		return nil
+	})
+}
+
+// signIn begins the session of an attempt, unless second refuses: the operator's row
+// is locked then, so that nobody switches a second factor on or off meanwhile.
+func (db *DB) signIn(ctx context.Context, a Attempt, rehashed string, begun NewSession, details map[string]any, second func(pgx.Tx) error) error {
 	id, err := newID()
 	if err != nil {
 		return err
@@ -179,6 +250,9 @@ func (db *DB) SignIn(ctx context.Context, a Attempt, rehashed string, begun NewS
 		if tag.RowsAffected() == 0 {
 			return fault.New(fault.Conflict, "the password was changed at this very moment: try again")
 		}
+		if err := second(tx); err != nil {
+			return err
+		}
 		if err := forgetAttempts(ctx, tx, a.keys); err != nil {
 			return err
 		}
@@ -188,7 +262,9 @@ func (db *DB) SignIn(ctx context.Context, a Attempt, rehashed string, begun NewS
 		if err := knowNetwork(ctx, tx, a.Operator, a.network); err != nil {
 			return err
 		}
-		return noteOperator(ctx, tx, Actor{Name: a.Email, Address: begun.Address}, "operator.sign_in", a.Email, map[string]any{"session": id})
+		noted := map[string]any{"session": id}
+		maps.Copy(noted, details)
+		return noteOperator(ctx, tx, Actor{Name: a.Email, Address: begun.Address}, "operator.sign_in", a.Email, noted)
 	})
 }
 

@@ -44,6 +44,7 @@ func Open(ctx context.Context, databaseURL, application string, conns int32) (*p
 		"statement_timeout":                   "30s",
 		"idle_in_transaction_session_timeout": "60s",
 		"timezone":                            "UTC",
+		"jit":                                 "off", // compiling a plan takes longer than any of ours
 	} {
 		if _, given := cfg.ConnConfig.RuntimeParams[name]; !given {
 			cfg.ConnConfig.RuntimeParams[name] = value

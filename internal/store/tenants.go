@@ -121,11 +121,13 @@ func (db *DB) CreateTenant(ctx context.Context, given tenant.Given, by Actor) (T
 			}
 			tasks = append(tasks, released...)
 		}
-		if err := note(ctx, tx, by, "tenant.create", id, map[string]any{"slug": given.Slug, "merchant": given.Merchant}); err != nil {
+		if t, err = tenantWhere(ctx, tx, `id = $1`, id); err != nil {
 			return err
 		}
-		t, err = tenantWhere(ctx, tx, `id = $1`, id)
-		return err
+		return note(ctx, tx, by, "tenant.create", id, map[string]any{
+			"slug": given.Slug, "merchant": given.Merchant,
+			"after": map[string]any{"slug": t.Slug, "name": t.Name, "merchant": t.Merchant, "status": t.Status},
+		})
 	})
 	if err != nil {
 		return Tenant{}, nil, err

@@ -22,9 +22,11 @@ const (
 	HappenedRun    = "run"    // an import began or ended: Name is its kind
 	HappenedStep   = "step"   // a step of provisioning began or ended: Name is the step
 	HappenedPage   = "page"   // a page was imported: Name is the resource
+	HappenedTry    = "try"    // an attempt at work failed, or got through after such: Name is the kind of task
 	HappenedHealed = "healed" // the sweeper put work back: Name is the kind of task
 	HappenedGrant  = "grant"  // Name is granted, refreshed, revoked or unknown
 	HappenedAct    = "act"    // an operator: Name is the act, Who is who
+	HappenedNote   = "note"   // an operator wrote a note: Who is who, Status is removed where it was
 )
 
 // Happening is one thing that happened to a tenant.
@@ -37,7 +39,8 @@ type Happening struct {
 	Detail string     // in words: an error, a reason, a count
 	Until  *time.Time // when what began has ended
 	Who    string
-	Link   *uuid.UUID // the event or the run
+	Link   *uuid.UUID // the event or the run; Over tells which
+	Over   string     // what Link is: event, import or ""
 }
 
 // TimelineFilter chooses what happened to a tenant.
@@ -68,16 +71,21 @@ func (db *DB) Timeline(ctx context.Context, tenantID uuid.UUID, f TimelineFilter
 	if err != nil {
 		return TimelinePage{}, err
 	}
+	merchant, err := db.merchantOf(ctx, tenantID)
+	if err != nil {
+		return TimelinePage{}, err
+	}
 	var all []Happening
 	for kind, sql := range timelineParts() {
 		if len(f.Kinds) == 0 && kind == HappenedPage || len(f.Kinds) > 0 && !slices.Contains(f.Kinds, kind) {
 			continue
 		}
-		args := pgx.NamedArgs{"tenant": tenantID, "limit": f.Limit + 1 + timelineSlack, "before": after.at, "low": uuid.Max}
+		args := pgx.NamedArgs{"tenant": tenantID, "merchant": merchant, "limit": f.Limit + 1 + timelineSlack, "before": after.at, "low": uuid.Max}
 		if after.set {
 			args["low"] = uuid.MustParse(idAt(after.at.Add(idSlack)))
 		}
-		rows, err := db.pool.Query(ctx, sql, args)
+		// Planned anew each time: a plan for any limit reads all that a large store has.
+		rows, err := db.pool.Query(ctx, sql, pgx.QueryExecModeCacheDescribe, args)
 		if err != nil {
 			return TimelinePage{}, fmt.Errorf("read the timeline: %w", err)
 		}
@@ -145,44 +153,43 @@ func readPlace(cursor string) (place, error) {
 // timelineParts are the statements of what happened, by kind. Each gives the newest
 // that are not after the millisecond @before, of which the ids are below @low.
 func timelineParts() map[string]string {
-	const columns = `AS kind, %s AS id, %s AS name, %s AS status, %s AS detail, %s AS until, %s AS who, %s AS link`
-	part := func(kind, at, id, name, status, detail, until, link, from string) string {
-		return fmt.Sprintf(`SELECT at, '`+kind+`' `+columns, id, name, status, detail, until, "''", link) +
+	const columns = `AS kind, %s AS id, %s AS name, %s AS status, %s AS detail, %s AS until, '' AS who, %s AS link, %s AS over`
+	part := func(kind, at, id, name, status, detail, until, link, over, from string) string {
+		return fmt.Sprintf(`SELECT at, '`+kind+`' `+columns, id, name, status, detail, until, link, over) +
 			` FROM (SELECT ` + at + ` AS at, x.* FROM ` + from + `) AS x
 			WHERE at IS NOT NULL AND at < @before::timestamptz + interval '1 millisecond'
 			ORDER BY at DESC
 			LIMIT @limit`
 	}
 	return map[string]string{
-		// Served by events_tenant_id_idx: the ids are, but for idSlack, in the order of arrival.
+		// The ids are, but for idSlack, in the order of arrival.
 		HappenedEvent: `
 			SELECT received_at AS at, 'event' AS kind, id::text AS id, event AS name, status,
 			       coalesce(error, CASE status WHEN 'waiting' THEN waiting_for WHEN 'received' THEN last_error END, '') AS detail,
-			       applied_at AS until, source AS who, id AS link
-			FROM events
-			WHERE tenant_id = @tenant AND id < @low AND received_at < @before::timestamptz + interval '1 millisecond'
+			       applied_at AS until, source AS who, id AS link, 'event' AS over
+			FROM (` + eventsOf("id < @low AND received_at < @before::timestamptz + interval '1 millisecond'", "DESC", "@limit", "@tenant", "@merchant") + `) AS e
 			ORDER BY id DESC
 			LIMIT @limit`,
 		// Served by runs_tenant_id_idx.
 		HappenedRun: `
 			SELECT * FROM (` + part(HappenedRun, "coalesce(started_at, created_at)", "id::text", "x.kind", "'began'",
-			"array_to_string(resources, ', ')", "finished_at", "id",
+			"array_to_string(resources, ', ')", "finished_at", "id", "'import'",
 			"runs AS x WHERE tenant_id = @tenant") + `) AS b
 			UNION ALL
 			SELECT * FROM (` + part(HappenedRun, "finished_at", "id::text", "x.kind", "x.status",
-			"coalesce(reason, '')", "coalesce(started_at, created_at)", "id",
+			"coalesce(reason, '')", "coalesce(started_at, created_at)", "id", "'import'",
 			"runs AS x WHERE tenant_id = @tenant AND finished_at IS NOT NULL") + `) AS e
 			ORDER BY at DESC
 			LIMIT @limit`,
 		HappenedStep: part(HappenedStep, "CASE WHEN status IN ('done', 'skipped') THEN finished_at ELSE started_at END",
-			"x.name", "x.name", "x.status", "coalesce(error, '')", "started_at", "NULL::uuid",
+			"x.name", "x.name", "x.status", "coalesce(error, '')", "started_at", "NULL::uuid", "''",
 			"steps AS x WHERE tenant_id = @tenant"),
 		// Served by pages_tenant_done_idx.
 		HappenedPage: `
 			SELECT p.done_at AS at, 'page' AS kind, p.id::text AS id, s.resource AS name, 'done' AS status,
 			       concat_ws(' ', 'page', p.seq, '·', p.records, 'records:', p.imported, 'new or changed,', p.unchanged,
 			                 'unchanged,', p.rejected, 'rejected') AS detail,
-			       NULL::timestamptz AS until, '' AS who, p.run_id AS link
+			       NULL::timestamptz AS until, '' AS who, p.run_id AS link, 'import' AS over
 			FROM pages AS p
 			JOIN streams AS s ON s.id = p.stream_id
 			WHERE p.tenant_id = @tenant AND p.done_at < @before::timestamptz + interval '1 millisecond'
@@ -190,7 +197,7 @@ func timelineParts() map[string]string {
 			LIMIT @limit`,
 		// The newest five hundred healings of all are looked at, by healings_at_idx.
 		HappenedHealed: part(HappenedHealed, "x.healed_at", "id::text", "task", "'healed'", "reason", "NULL::timestamptz",
-			"NULL::uuid", `(
+			"CASE split_part(task, ':', 1) WHEN 'event' THEN row_id END", "CASE split_part(task, ':', 1) WHEN 'event' THEN 'event' ELSE '' END", `(
 				SELECT h.id, h.at AS healed_at, h.task, h.reason, h.row_id
 				FROM healings AS h
 				WHERE h.at < @before::timestamptz + interval '1 millisecond' AND h.row_id IS NOT NULL
@@ -206,7 +213,7 @@ func timelineParts() map[string]string {
 					OR EXISTS (SELECT FROM pages AS w WHERE w.id = row_id AND w.tenant_id = @tenant)
 				END`),
 		HappenedGrant: part(HappenedGrant, "x.moment", "x.what", "x.what", "x.status", "coalesce(x.why, '')",
-			"NULL::timestamptz", "NULL::uuid", `(
+			"NULL::timestamptz", "NULL::uuid", "''", `(
 				SELECT c.status, m.what, m.moment, m.why
 				FROM connections AS c,
 				LATERAL (VALUES ('granted', c.created_at, NULL), ('refreshed', c.refreshed_at, NULL),
@@ -215,12 +222,40 @@ func timelineParts() map[string]string {
 				) AS m (what, moment, why)
 				WHERE c.id = @tenant
 			) AS x`),
-		// Served by audit_tenant_id_idx.
+		// Served by tries_tenant_id_idx; the page's run by pages_pkey.
+		HappenedTry: `
+			SELECT a.at, 'try' AS kind, a.id::text AS id, a.task AS name, a.outcome AS status,
+			       concat_ws(' · ', 'attempt ' || a.attempt, a.error) AS detail,
+			       NULL::timestamptz AS until, coalesce(a.process, '') AS who,
+			       CASE a.task WHEN 'event:apply' THEN a.row_id WHEN 'import:page' THEN p.run_id
+			           WHEN 'import:start' THEN a.row_id WHEN 'import:finish' THEN a.row_id END AS link,
+			       CASE split_part(a.task, ':', 1) WHEN 'event' THEN 'event' WHEN 'import' THEN 'import' ELSE '' END AS over
+			FROM (
+				SELECT * FROM tries
+				WHERE tenant_id = @tenant AND at < @before::timestamptz + interval '1 millisecond'
+				ORDER BY at DESC
+				LIMIT @limit
+			) AS a
+			LEFT JOIN pages AS p ON a.task = 'import:page' AND p.id = a.row_id`,
+		// Served by audit_tenant_id_idx. Notes tell of themselves.
 		HappenedAct: `
 			SELECT at, 'act' AS kind, id::text AS id, act AS name, '' AS status, coalesce(subject, details->>'reason', '') AS detail,
-			       NULL::timestamptz AS until, actor AS who, NULL::uuid AS link
+			       NULL::timestamptz AS until, actor AS who,
+			       CASE WHEN act = 'event.replay' AND details->>'id' ~ '^[0-9a-f-]{36}$' THEN (details->>'id')::uuid
+			           WHEN act LIKE 'import.%' AND details->>'run' ~ '^[0-9a-f-]{36}$' THEN (details->>'run')::uuid END AS link,
+			       CASE WHEN act = 'event.replay' THEN 'event' WHEN act LIKE 'import.%' THEN 'import' ELSE '' END AS over
 			FROM audit
-			WHERE tenant_id = @tenant AND id < @low AND at < @before::timestamptz + interval '1 millisecond'
+			WHERE tenant_id = @tenant AND id < @low AND at < @before::timestamptz + interval '1 millisecond' AND act <> 'note.add'
+			ORDER BY id DESC
+			LIMIT @limit`,
+		// Served by tenant_notes_tenant_id_idx.
+		HappenedNote: `
+			SELECT created_at AS at, 'note' AS kind, id::text AS id, 'note' AS name,
+			       CASE WHEN removed_at IS NULL THEN '' ELSE 'removed' END AS status,
+			       CASE WHEN removed_at IS NULL THEN left(body, 200) ELSE '' END AS detail,
+			       NULL::timestamptz AS until, author AS who, NULL::uuid AS link, '' AS over
+			FROM tenant_notes
+			WHERE tenant_id = @tenant AND id < @low AND created_at < @before::timestamptz + interval '1 millisecond'
 			ORDER BY id DESC
 			LIMIT @limit`,
 	}
@@ -234,7 +269,9 @@ type StoreCounts struct {
 	Failed   int64  // of the events, at most 1,000 are counted
 }
 
-// StoreCounts counts what belongs to a tenant.
+// StoreCounts counts what belongs to a tenant. Its failed events are in
+// events_dead_merchant_idx and events_dead_tenant_idx: by the tenant alone, all its
+// events would be looked through for them.
 func (db *DB) StoreCounts(ctx context.Context, tenantID uuid.UUID) (StoreCounts, error) {
 	var c StoreCounts
 	err := db.pool.QueryRow(ctx, `
@@ -248,7 +285,11 @@ func (db *DB) StoreCounts(ctx context.Context, tenantID uuid.UUID) (StoreCounts,
 		), (
 			SELECT count(*) FROM (SELECT FROM events WHERE tenant_id = $1 LIMIT 10000) AS e
 		), (
-			SELECT count(*) FROM (SELECT FROM events WHERE tenant_id = $1 AND state = 'failed' LIMIT 1000) AS e
+			SELECT count(*) FROM (
+				(SELECT FROM events WHERE state = 'failed' AND merchant = (SELECT t.merchant FROM tenants AS t WHERE t.id = $1) LIMIT 1000)
+				UNION ALL (SELECT FROM events WHERE state = 'failed' AND tenant_id = $1 AND merchant IS NULL LIMIT 1000)
+				LIMIT 1000
+			) AS e
 		)`, tenantID).Scan(&c.Records, &c.Rejected, &c.Events, &c.Failed)
 	if err != nil {
 		return StoreCounts{}, fmt.Errorf("count what belongs to a tenant: %w", err)
@@ -256,33 +297,58 @@ func (db *DB) StoreCounts(ctx context.Context, tenantID uuid.UUID) (StoreCounts,
 	return c, nil
 }
 
+// eventsOf is SQL for a tenant's events that match a condition, up to a limit from each
+// index: events_tenant_id_idx has those that are over, or wait; events_merchant_idx
+// also those that are on their way or were given up, which may name only the merchant.
+// The merchant is a value that the planner sees: by one that it does not know it would
+// read and sort all that a store with a long history has.
+func eventsOf(where, order, limit, tenantID, merchant string) string {
+	return `
+		(SELECT * FROM events WHERE tenant_id = ` + tenantID + ` AND ` + where + ` ORDER BY id ` + order + ` LIMIT ` + limit + `)
+		UNION ALL
+		(SELECT * FROM (
+			SELECT * FROM events
+			WHERE merchant = ` + merchant + `::bigint
+			  AND (tenant_id IS NULL OR tenant_id = ` + tenantID + `) AND ` + where + `
+			ORDER BY id ` + order + ` LIMIT ` + limit + `
+		) AS m WHERE m.tenant_id IS NULL)`
+}
+
 // TenantEvents lists a tenant's events, newest first: up to limit of them before
 // (or with newer after) the cursor, and whether there are more in that direction.
 func (db *DB) TenantEvents(ctx context.Context, tenantID, cursor uuid.UUID, newer bool, limit int) (list []Event, more bool, err error) {
+	merchant, err := db.merchantOf(ctx, tenantID)
+	if err != nil {
+		return nil, false, err
+	}
 	than, order := "<", "DESC"
 	if newer {
 		than, order = ">", "ASC"
 	}
-	// Served by events_tenant_id_idx.
 	rows, err := db.pool.Query(ctx, `
 		SELECT `+eventColumns+`
-		FROM events
-		WHERE tenant_id = $1 AND ($2 = '00000000-0000-0000-0000-000000000000'::uuid OR id `+than+` $2)
+		FROM (`+eventsOf(`($2 = '00000000-0000-0000-0000-000000000000'::uuid OR id `+than+` $2)`, order, "$3", "$1", "$4")+`) AS e
 		ORDER BY id `+order+`
-		LIMIT $3`, tenantID, cursor, limit+1)
+		LIMIT $3`, pgx.QueryExecModeCacheDescribe, tenantID, cursor, limit+1, merchant)
 	if err != nil {
 		return nil, false, fmt.Errorf("list a tenant's events: %w", err)
 	}
 	if list, err = pgx.CollectRows(rows, pgx.RowToStructByName[Event]); err != nil {
 		return nil, false, fmt.Errorf("list a tenant's events: %w", err)
 	}
+	list, more = pageOf(list, limit, newer)
+	return list, more, nil
+}
+
+// pageOf cuts what was read one row beyond a page, and puts it newest first.
+func pageOf[T any](list []T, limit int, newer bool) (page []T, more bool) {
 	if more = len(list) > limit; more {
 		list = list[:limit]
 	}
 	if newer {
 		slices.Reverse(list)
 	}
-	return list, more, nil
+	return list, more
 }
 
 // Provider is how a provider outside answers, as far as the work says.

@@ -36,6 +36,7 @@ const (
 	KindImportPage        = "import:page"
 	KindImportFinish      = "import:finish"
 	KindEntityRead        = "entity:read"
+	KindBulkApply         = "bulk:apply"
 )
 
 // Task names one piece of work: the kind of task, the row, the row's epoch, and
@@ -87,6 +88,7 @@ func workTables() []workTable {
 		{name: "entity_reads", lane: "'events'", key: "tenant_id"},
 		{name: "runs", lane: "'imports'", key: "tenant_id"},
 		{name: "pages", lane: "'imports'", key: "tenant_id"},
+		{name: "bulk_acts", lane: "'maintenance'", key: "NULL::uuid"},
 	}
 }
 
@@ -108,6 +110,8 @@ func tableOf(kind string) (workTable, error) {
 		name = "runs"
 	case KindImportPage:
 		name = "pages"
+	case KindBulkApply:
+		name = "bulk_acts"
 	}
 	if name == "" {
 		return workTable{}, fault.New(fault.Invalid, "no row of work belongs to the task kind %q", kind)

@@ -205,7 +205,7 @@ func (s *system) calls(of string) int {
 // nothingGivenUp fails where any work became a dead letter.
 func (s *system) nothingGivenUp(t *testing.T) {
 	t.Helper()
-	for _, table := range []string{"tenants", "connections", "schema_targets", "events", "entity_reads", "runs", "pages"} {
+	for _, table := range []string{"tenants", "connections", "schema_targets", "events", "entity_reads", "runs", "pages", "bulk_acts"} {
 		var n int
 		if err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM `+table+` WHERE state = 'failed'`).Scan(&n); err != nil {
 			t.Fatal(err)

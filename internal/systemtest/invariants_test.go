@@ -22,7 +22,7 @@ func digits(merchant int64) string { return strconv.FormatInt(merchant, 10) }
 
 // workTables are the tables whose rows are work.
 func workTables() []string {
-	return []string{"tenants", "connections", "schema_targets", "events", "entity_reads", "runs", "pages"}
+	return []string{"tenants", "connections", "schema_targets", "events", "entity_reads", "runs", "pages", "bulk_acts"}
 }
 
 // invariants is what holds when faults have stopped, whatever they were: the

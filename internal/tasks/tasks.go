@@ -123,6 +123,8 @@ type (
 	FinishImport struct{ Row }
 	// ReadEntity reads one entity again.
 	ReadEntity struct{ Row }
+	// ApplyBulk does the next items of a bulk act.
+	ApplyBulk struct{ Row }
 )
 
 // Kind implements Payload.
@@ -154,6 +156,9 @@ func (FinishImport) Kind() string { return "import:finish" }
 
 // Kind implements Payload.
 func (ReadEntity) Kind() string { return "entity:read" }
+
+// Kind implements Payload.
+func (ApplyBulk) Kind() string { return "bulk:apply" }
 
 // Policy implements Payload.
 func (ProvisionTenant) Policy() Policy {
@@ -191,6 +196,9 @@ func (FinishImport) Policy() Policy { return importPolicy() }
 // Policy implements Payload.
 func (ReadEntity) Policy() Policy { return importPolicy() }
 
+// Policy implements Payload.
+func (ApplyBulk) Policy() Policy { return lifecyclePolicy() }
+
 func lifecyclePolicy() Policy {
 	return Policy{Timeout: 2 * time.Minute, Attempts: 20, Backoff: time.Second, Max: time.Minute}
 }
@@ -212,6 +220,7 @@ func payloads() []Payload {
 		ImportPage{},
 		FinishImport{},
 		ReadEntity{},
+		ApplyBulk{},
 	}
 }
 

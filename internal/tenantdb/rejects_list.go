@@ -21,6 +21,7 @@ type RejectFilter struct {
 	IDs      []uuid.UUID
 	Run      uuid.UUID
 	Resource string
+	SourceID string // of one record, with Resource and Open by rejects_open_idx
 	Field    string // or NoField
 	// Reason is one as it stands, or one that is like it but for quoted texts, ids
 	// and numbers.
@@ -67,6 +68,9 @@ func (f RejectFilter) where() (string, []any) {
 	}
 	if f.Resource != "" {
 		add("r.resource = ?", f.Resource)
+	}
+	if f.SourceID != "" {
+		add("r.key = ?", f.SourceID)
 	}
 	switch f.Field {
 	case "":

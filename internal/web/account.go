@@ -16,7 +16,13 @@ func (s *Server) showAccount(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, templates.AccountPage(s.frame(r, "Account", ""), accountView(o, sessions, time.Now(), zoneOf(r))))
+	second, err := s.DB.SecondFactor(r.Context(), o.ID)
+	if err != nil {
+		return err
+	}
+	v := accountView(o, sessions, time.Now(), zoneOf(r))
+	v.SecondFactor = secondFactorView(second, time.Now(), zoneOf(r))
+	return s.render(w, r, http.StatusOK, templates.AccountPage(s.frame(r, "Account", ""), v))
 }
 
 // accountView is what the account's page shows.

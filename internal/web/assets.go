@@ -35,6 +35,7 @@ type assets struct {
 	once   sync.Once
 	byName map[string]asset
 	pages  templates.Assets
+	arabic []string // the fonts that Arabic pages load ahead
 }
 
 type asset struct {
@@ -46,6 +47,16 @@ type asset struct {
 func (a *assets) page() templates.Assets {
 	a.once.Do(a.load)
 	return a.pages
+}
+
+// pageIn gives the addresses that a page in a language loads. An Arabic page has both
+// scripts: names, ids and addresses are in Latin.
+func (a *assets) pageIn(language string) templates.Assets {
+	all := a.page()
+	if language == inArabic {
+		all.Fonts = a.arabic
+	}
+	return all
 }
 
 // load hashes the files. A style sheet names its fonts by the names in the
@@ -74,11 +85,21 @@ func (a *assets) load() {
 		}
 		add(name, content)
 	}
+	a.arabic = []string{
+		assetRoot + hashed["ibm-plex-sans-arabic-arabic-400-normal.woff2"],
+		assetRoot + hashed["ibm-plex-sans-arabic-arabic-500-normal.woff2"],
+		assetRoot + hashed["ibm-plex-sans-arabic-arabic-600-normal.woff2"],
+		assetRoot + hashed["ibm-plex-sans-latin-400-normal.woff2"],
+	}
 	a.pages = templates.Assets{
 		Style:  assetRoot + hashed["console.css"],
 		Script: assetRoot + hashed["console.js"],
 		Icon:   assetRoot + hashed["icon.svg"],
-		Fonts:  []string{assetRoot + hashed["ibm-plex-sans-latin-400-normal.woff2"]},
+		Fonts: []string{ // what every page needs, before the style sheet says so
+			assetRoot + hashed["ibm-plex-sans-latin-400-normal.woff2"],
+			assetRoot + hashed["ibm-plex-sans-latin-500-normal.woff2"],
+			assetRoot + hashed["ibm-plex-sans-latin-600-normal.woff2"],
+		},
 	}
 }
 

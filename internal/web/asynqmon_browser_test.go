@@ -31,22 +31,20 @@ func TestQueuesInABrowser(t *testing.T) {
 	x.archive(ref)
 	tab := browsertest.Open(t)
 
-	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int64{1440, 420} {
-			tab.Look(theme, width)
-			for name, page := range map[string]struct{ path, shows string }{
-				"queues":    {"", "provisioning"},
-				"lane":      {"/queues/provisioning?status=archived", ref.TaskID()[:20]},
-				"task":      {"/queues/provisioning/tasks/" + ref.TaskID(), ref.ID.String()},
-				"redis":     {"/redis", "redis_version"},
-				"servers":   {"/servers", "No servers found"},
-				"schedules": {"/schedulers", "No entries"},
-				"settings":  {"/settings", "Polling"},
-			} {
-				tab.Go(server.URL+queuesRoot+page.path, page.shows)
-				wantQueuesStyled(t, tab, theme)
-				tab.Shoot(fmt.Sprintf("asynqmon-%s-%s-%d", name, theme, width))
-			}
+	for theme, width := range map[string]int64{"light": 1440, "dark": 420} {
+		tab.Look(theme, width)
+		for name, page := range map[string]struct{ path, shows string }{
+			"queues":    {"", "provisioning"},
+			"lane":      {"/queues/provisioning?status=archived", ref.TaskID()[:20]},
+			"task":      {"/queues/provisioning/tasks/" + ref.TaskID(), ref.ID.String()},
+			"redis":     {"/redis", "redis_version"},
+			"servers":   {"/servers", "No servers found"},
+			"schedules": {"/schedulers", "No entries"},
+			"settings":  {"/settings", "Polling"},
+		} {
+			tab.Go(server.URL+queuesRoot+page.path, page.shows)
+			wantQueuesStyled(t, tab, theme)
+			tab.Shoot(fmt.Sprintf("asynqmon-%s-%s-%d", name, theme, width))
 		}
 	}
 

@@ -83,6 +83,7 @@ func (s *Server) askQueues(answer *kept, r *http.Request, call string) error {
 	// The act goes on when whoever asked has gone: it can't be taken back half way.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), queuesTimeout)
 	defer cancel()
+	s.noteLaneBefore(ctx, act)
 	err = s.DB.Noted(ctx, by, act, func() error {
 		s.Asynqmon.ui.ServeHTTP(answer, r)
 		if answer.status >= http.StatusBadRequest {

@@ -64,7 +64,7 @@ func signedIn(s *Server) http.Handler {
 	r := chi.NewRouter()
 	r.Use(s.withAddress, withHeaders, s.withConsole, s.sameOrigin(), func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			who := Operator{ID: uuid.New(), Email: "noura@wosool.example"}
+			who := Operator{ID: uuid.New(), Email: "noura@wosool.example", Role: store.RoleOperator}
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), operatorKey{}, who)))
 		})
 	})

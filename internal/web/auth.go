@@ -4,20 +4,24 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/store"
 )
 
-// withAdminKey lets only who knows the operators' key pass. An address that
+// withAdminKey lets only pass who knows the key of the settings, which may do
+// everything, or one that an admin made, as far as its scopes go. An address that
 // keeps guessing is refused without its key being looked at.
 func (s *Server) withAdminKey(next http.Handler) http.Handler {
 	guesses := newThrottle(10, time.Minute)
-	want := sha256.Sum256([]byte(s.AdminKey))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, _ := r.Context().Value(keyAddress).(netip.Addr)
 		if wait := guesses.blocked(from, time.Now()); wait > 0 {
@@ -27,22 +31,63 @@ func (s *Server) withAdminKey(next http.Handler) http.Handler {
 			})
 			return
 		}
-		scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		got := sha256.Sum256([]byte(strings.TrimSpace(key)))
-		// The digests are compared in constant time, and also when no key is set.
-		same := subtle.ConstantTimeCompare(got[:], want[:]) == 1
-		if !same || s.AdminKey == "" || !strings.EqualFold(scheme, "Bearer") {
-			if key != "" {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		token = strings.TrimSpace(token)
+		key, err := s.keyOf(r.Context(), scheme, token)
+		switch {
+		case errors.Is(err, fault.NotFound):
+			if token != "" {
 				guesses.failed(from, time.Now())
 			}
 			s.fail(w, r, &problem{
 				Status: http.StatusUnauthorized, Code: codeUnauthorised,
-				Message: "send the operators' API key as Authorization: Bearer KEY",
+				Message: "send a key of the operator API as Authorization: Bearer KEY; one that has expired or was revoked opens nothing",
 			})
-			return
+		case err != nil:
+			s.fail(w, r, err)
+		case !key.May(scopeOf(r)):
+			s.fail(w, r, scopeMissing(key, scopeOf(r)))
+		default:
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), apiKeyKey{}, key)))
 		}
-		next.ServeHTTP(w, r)
 	})
+}
+
+// apiKeyKey is where a request of the operator API has its key. The one of the
+// settings is no row: it has no id.
+type apiKeyKey struct{}
+
+// keyOf returns the key of a token, or fault.NotFound.
+func (s *Server) keyOf(ctx context.Context, scheme, token string) (store.APIKey, error) {
+	got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.AdminKey))
+	// The digests are compared in constant time, and also when no key is set.
+	same := subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	switch {
+	case token == "" || !strings.EqualFold(scheme, "Bearer"):
+		return store.APIKey{}, fault.New(fault.NotFound, "there is no key")
+	case same && s.AdminKey != "":
+		return store.APIKey{Scopes: store.Scopes()}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	return s.DB.UseAPIKey(ctx, token, address(ctx))
+}
+
+// scopeOf is what a request needs: whatever does not only look is an act.
+func scopeOf(r *http.Request) store.Scope {
+	if isAct(r) {
+		return store.ScopeAct
+	}
+	return store.ScopeRead
+}
+
+func scopeMissing(key store.APIKey, needed store.Scope) error {
+	return &problem{
+		Status: http.StatusForbidden, Code: codeForbidden,
+		Message: "this needs the scope " + string(needed) + ", which the key " + key.String() +
+			" does not have, so nothing was done: use a key that has it, or ask an admin to make one",
+		Details: map[string]any{"scope": string(needed)},
+	}
 }
 
 // throttle counts failures by address in windows of a fixed length. It is
@@ -123,7 +168,11 @@ func network(a netip.Addr, v6 int) netip.Prefix {
 	return p
 }
 
-// actor is who acts, for the audit.
+// actor is who acts, for the audit: the key by its name, or the one of the settings.
 func actor(ctx context.Context) store.Actor {
-	return store.Actor{Name: "api key", Address: address(ctx)}
+	by := store.Actor{Name: "api key", Address: address(ctx)}
+	if key, _ := ctx.Value(apiKeyKey{}).(store.APIKey); key.ID != uuid.Nil {
+		by.Name += " " + key.String()
+	}
+	return by
 }

@@ -31,6 +31,8 @@ type console struct {
 	files assets
 	feeds feeds
 	strip strip
+
+	speech speech
 }
 
 // consoleRoutes registers the console. It is mounted at /admin: every page but
@@ -40,7 +42,9 @@ func (s *Server) consoleRoutes(r chi.Router) {
 	r.Use(s.withConsole, s.withRecovery, s.sameOrigin(), middleware.Compress(5, "text/html"))
 	r.Get("/static/{name}", s.handle(s.showAsset))
 	r.With(withTimeout(apiTimeout)).Post("/theme", s.handle(s.setTheme))
-	s.accountRoutes(r) // sign-in needs nobody; the account asks for its operator itself
+	r.With(withTimeout(apiTimeout)).Post("/language", s.handle(s.setLanguage))
+	s.accountRoutes(r)  // sign-in needs nobody; the account asks for its operator itself
+	s.settingsRoutes(r) // they ask for an admin themselves
 
 	r.Group(func(r chi.Router) {
 		r.Use(s.withOperator, s.actsNeed(store.RoleOperator))
@@ -53,6 +57,8 @@ func (s *Server) consoleRoutes(r chi.Router) {
 			s.tenantRoutes(r)
 			s.eventRoutes(r)
 			s.laneRoutes(r)
+			s.bulkRoutes(r)
+			s.auditRoutes(r)
 		})
 	})
 }
@@ -95,8 +101,8 @@ func (s *Server) sameOrigin() func(http.Handler) http.Handler {
 func (s *Server) frame(r *http.Request, title, section string) templates.Frame {
 	f := templates.Frame{
 		Title: title, Section: section, Path: r.URL.RequestURI(),
-		Me: operatorOf(r.Context()).Email, Theme: themeOf(r),
-		Flash: flashOf(r), Assets: s.console.files.page(), Now: time.Now().UTC().Format(time.RFC3339),
+		Me: operatorOf(r.Context()).Email, Theme: themeOf(r), Lang: languageOf(r),
+		Flash: flashOf(r), Assets: s.console.files.pageIn(languageOf(r)), Now: time.Now().UTC().Format(time.RFC3339),
 	}
 	if f.Me != "" { // whoever is not signed in learns nothing
 		f.Strip = s.stripOf(r.Context(), zoneOf(r))
@@ -107,11 +113,13 @@ func (s *Server) frame(r *http.Request, title, section string) templates.Frame {
 // render answers a page. It is whole, or it is an error and nothing was written.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, c templ.Component) error {
 	var buf bytes.Buffer
-	if err := c.Render(r.Context(), &buf); err != nil {
+	language := languageOf(r)
+	if err := s.in(language, c).Render(r.Context(), &buf); err != nil {
 		return err
 	}
 	dropFlash(w, r)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", language)
 	w.WriteHeader(status)
 	_, _ = buf.WriteTo(w) // the reader has gone: nothing to answer to
 	return nil

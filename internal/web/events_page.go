@@ -39,6 +39,9 @@ func (s *Server) eventPage(w http.ResponseWriter, r *http.Request) error {
 		ID: id.String(), Event: whole.event.Event, Note: "from " + sourceName(whole.event.Source),
 		State: whole.view(at, time.Now(), gone), Facts: whole.delivery(payload, gone, at), Headers: headerFacts(whole.event.Headers),
 	}
+	if changed := s.changedRecord(whole, payload); changed != nil {
+		v.Facts = append([]templates.Fact{*changed}, v.Facts...)
+	}
 	if gone {
 		v.Gone = "What it said was dropped when its retention was over. The metadata is kept."
 	} else {
@@ -93,6 +96,7 @@ type wholeEvent struct {
 	event  store.Event
 	work   store.EventWork
 	turns  []store.EventTurn
+	tries  []store.Try
 	tenant *store.TenantLabel
 }
 
@@ -106,6 +110,9 @@ func (s *Server) wholeEvent(ctx context.Context, id uuid.UUID) (wholeEvent, erro
 		return whole, err
 	}
 	if whole.turns, err = s.DB.EventTurns(ctx, id); err != nil {
+		return whole, err
+	}
+	if whole.tries, err = s.DB.Tries(ctx, id); err != nil {
 		return whole, err
 	}
 	labels, err := s.DB.TenantLabels(ctx, known([]*uuid.UUID{whole.event.TenantID}))
@@ -128,7 +135,7 @@ func (v wholeEvent) view(at func(time.Time) templates.Moment, now time.Time, gon
 	e := v.event
 	st := templates.EventState{
 		Kind: eventKind(e), Status: e.Status, Trouble: sentence(eventReason(e, v.tenant)), Timeline: v.timeline(at),
-		Facts: v.facts(at, now), ReplayText: replayText(e, gone),
+		Facts: v.facts(at, now), ReplayText: replayText(e, gone), Tries: v.tried(at),
 		Replay: templates.ActView{Action: eventsPath + "/" + e.ID.String() + "/replay", Label: "Replay"},
 	}
 	if st.Trouble != "" {
@@ -150,7 +157,7 @@ func (v wholeEvent) facts(at func(time.Time) templates.Moment, now time.Time) []
 	e := v.event
 	list := []templates.Fact{{Label: "Status", Value: e.Status, Kind: eventKind(e)}}
 	if v.tenant != nil {
-		list = append(list, templates.Fact{Label: "Tenant", Value: v.tenant.Name, Href: tenantHref(v.tenant.ID), Note: v.tenant.Status})
+		list = append(list, templates.Fact{Label: "Tenant", Value: v.tenant.Name, Name: true, Href: tenantHref(v.tenant.ID), Note: v.tenant.Status})
 	}
 	list = append(list, templates.Fact{Label: "Attempts", Value: attemptsOf(e)})
 	switch {

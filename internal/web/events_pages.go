@@ -211,7 +211,7 @@ func (s *Server) eventsView(
 	}
 	var stats map[string]int64
 	if !q.narrowed() { // counts of other lists would be wrong, and counting each is slow
-		if stats, err = s.DB.EventStats(ctx); err != nil {
+		if stats, err = s.DB.EventsAbout(ctx); err != nil {
 			return templates.EventsView{}, err
 		}
 	}
@@ -226,6 +226,9 @@ func (s *Server) eventsView(
 	}
 	for _, e := range found.Events {
 		v.Rows = append(v.Rows, eventRow(e, labels, at))
+	}
+	if len(found.Events) > 0 {
+		v.Bulk = bulkBar(store.BulkEvents, q.filters, chosenCount(v.Statuses))
 	}
 	top, bottom := q.ends(found)
 	if found.SearchedTo != uuid.Nil && !q.Newer {
@@ -291,7 +294,7 @@ func eventStatuses(stats map[string]int64) []chip {
 		case store.EventApplied, store.EventIgnored:
 			list[i].count = aboutCount(stats[c.value], estimated)
 		default:
-			list[i].count = templates.Count(stats[c.value])
+			list[i].count = aboutCount(stats[c.value], estimated && stats[c.value] >= store.EventsAboutMost)
 		}
 	}
 	return list

@@ -105,6 +105,7 @@ func failedListView(
 		if q.Cursor.IsZero() && !found.More {
 			v.Count = templates.Count(len(items))
 		}
+		v.Bulk = bulkBar(store.BulkDead, q.filters, v.Count)
 	}
 	if !q.Cursor.IsZero() {
 		v.Pager.Newer = listHref(failedPath, q.filters, "newer", found.Top.String())

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/a-h/templ"
@@ -13,9 +14,17 @@ import (
 type feeds struct {
 	every, beat time.Duration // zero: liveEvery and liveBeat
 
-	mu   sync.Mutex
-	open map[string]*feed
+	mu    sync.Mutex
+	open  map[string]*feed
+	count atomic.Int64 // of open
 }
+
+// What making the parts of all open pages together may take: a twentieth of the time,
+// unless that would let one be older than so many times what it should.
+const (
+	feedsShare = 20
+	feedsRest  = 3
+)
 
 // feed is one address that somebody looks at. Nothing runs for it: whoever of
 // its viewers comes first after the last shot is over makes the next one.
@@ -23,9 +32,11 @@ type feed struct {
 	every, beat time.Duration
 	viewers     int           // guarded by feeds.mu
 	turn        chan struct{} // holds one token: who has it may make a shot
+	others      *atomic.Int64 // how many feeds are open, with this one
 
-	at   time.Time // of shot; guarded by turn, as shot is
-	shot map[string]string
+	// Guarded by turn.
+	over time.Time // when the shot is
+	shot *shot
 }
 
 // join adds a viewer to the feed of an address. leave is called once.
@@ -34,7 +45,7 @@ func (l *feeds) join(address string) (f *feed, leave func()) {
 	defer l.mu.Unlock()
 	f = l.open[address]
 	if f == nil {
-		f = &feed{every: l.every, beat: l.beat, turn: make(chan struct{}, 1)}
+		f = &feed{every: l.every, beat: l.beat, turn: make(chan struct{}, 1), others: &l.count}
 		if f.every == 0 {
 			f.every = liveEvery
 		}
@@ -45,6 +56,7 @@ func (l *feeds) join(address string) (f *feed, leave func()) {
 			l.open = make(map[string]*feed)
 		}
 		l.open[address] = f
+		l.count.Add(1)
 	}
 	f.viewers++
 	return f, func() {
@@ -53,32 +65,41 @@ func (l *feeds) join(address string) (f *feed, leave func()) {
 		f.viewers--
 		if f.viewers == 0 {
 			delete(l.open, address)
+			l.count.Add(-1)
 		}
 	}
 }
 
 // now gives the parts as they are: those another viewer has just had, or new
 // ones. Nobody changes what it returns.
-func (f *feed) now(ctx context.Context, parts func(context.Context) (map[string]templ.Component, error)) (map[string]string, error) {
+func (f *feed) now(ctx context.Context, parts func(context.Context) (map[string]templ.Component, error)) (*shot, error) {
 	select {
 	case f.turn <- struct{}{}:
 		defer func() { <-f.turn }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if f.shot != nil && time.Since(f.at) < f.every*9/10 {
+	if f.shot != nil && time.Now().Before(f.over) {
 		return f.shot, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, liveSlow)
 	defer cancel()
+	begun := time.Now()
 	list, err := parts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	shot, err := rendered(ctx, list)
+	next, err := newShot(ctx, list, f.shot)
 	if err != nil {
 		return nil, err
 	}
-	f.at, f.shot = time.Now(), shot
-	return shot, nil
+	f.shot, f.over = next, time.Now().Add(f.rest(time.Since(begun)))
+	return next, nil
+}
+
+// rest is how long a shot is shown that took so long to make. The viewers' clocks
+// are not quite in step, so that it is a little less than they wait.
+func (f *feed) rest(took time.Duration) time.Duration {
+	fair := took * feedsShare * time.Duration(f.others.Load())
+	return min(max(fair, f.every), f.every*feedsRest) * 9 / 10
 }

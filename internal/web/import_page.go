@@ -30,7 +30,7 @@ func (s *Server) importRoutes(r chi.Router) {
 		r.Get("/report.json", s.handle(s.importReportFile))
 		r.Post("/pause", s.handle(s.pauseImportAct))
 		r.Post("/resume", s.handle(s.resumeImportAct))
-		r.Get("/cancel", s.handle(s.cancelImportForm))
+		r.With(s.needs(store.RoleOperator)).Get("/cancel", s.handle(s.cancelImportForm))
 		r.Post("/cancel", s.handle(s.cancelImportAct))
 		r.Post("/retry", s.handle(s.retryImportAct))
 	})

@@ -1,14 +1,9 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +15,7 @@ import (
 // The tempo of event streams.
 const (
 	liveEvery = time.Second      // how often the parts of a page are made again
-	liveBeat  = 15 * time.Second // how often a stream that is silent shows that it is there
+	liveBeat  = 5 * time.Second  // how often a stream that is silent shows that it is there, and asks whether it may go on
 	liveSlow  = 10 * time.Second // how long making the parts, or sending them, may take
 )
 
@@ -29,13 +24,13 @@ const (
 // with the connection, the operator's session and the process.
 //
 // parts is called every second, once for all who look at the same address: what
-// it gives may depend on the address and the reader's zone, and on nothing else
-// of the request. A failure of the first call is returned with nothing written;
+// it gives may depend on the address, the reader's zone, language and role, and on
+// nothing else of the request. A failure of the first call is returned with nothing written;
 // later ones tell the page that it is not up to date.
 func (s *Server) live(w http.ResponseWriter, r *http.Request, parts func(context.Context) (map[string]templ.Component, error)) error {
 	ctx, cancel := connection(r)
 	defer cancel()
-	loc := zoneOf(r)
+	loc, language := zoneOf(r), languageOf(r)
 	all := func(ctx context.Context) (map[string]templ.Component, error) {
 		list, err := parts(ctx)
 		if err != nil {
@@ -43,9 +38,12 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request, parts func(context
 		}
 		list = maps.Clone(list)
 		list["strip"] = templates.Notices(s.stripOf(ctx, loc))
+		for key, part := range list {
+			list[key] = s.in(language, part)
+		}
 		return list, nil
 	}
-	f, leave := s.console.feeds.join(r.URL.RequestURI() + " " + loc.String())
+	f, leave := s.console.feeds.join(string(operatorOf(ctx).Role) + " " + r.URL.RequestURI() + " " + loc.String() + " " + language)
 	defer leave()
 	shot, err := f.now(ctx, all)
 	if err != nil {
@@ -67,9 +65,12 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request, parts func(context
 		case <-s.Stopping:
 			return nil
 		case <-beat.C:
-			if s.signedOut(ctx) {
+			switch s.standing(ctx) {
+			case signedOut:
 				out.write("event: out\ndata: {}\n\n")
 				return nil
+			case otherRole:
+				return nil // the browser asks again by itself, and is answered by what it may see now
 			}
 			out.write(": still here\n\n")
 		case <-tick.C:
@@ -107,19 +108,23 @@ func connection(r *http.Request) (context.Context, context.CancelFunc) {
 	return ctx, func() { stop(); cancel() }
 }
 
-// signedOut tells whether the operator's session has ended. While the database
-// does not answer nobody knows: then the stream goes on, and shows nothing new.
-func (s *Server) signedOut(ctx context.Context) bool {
+// standing tells how whoever a stream is for stands by now. While the database does
+// not answer nobody knows: then the stream goes on, and shows nothing new.
+func (s *Server) standing(ctx context.Context) standing {
 	ctx, cancel := context.WithTimeout(ctx, liveSlow)
 	defer cancel()
-	in, err := s.stillSignedIn(ctx)
-	return err == nil && !in
+	now, err := s.standingNow(ctx)
+	if err != nil {
+		return asBefore
+	}
+	return now
 }
 
 // stream writes server-sent events. After a failure it writes nothing more.
 type stream struct {
 	w        http.ResponseWriter
 	rc       *http.ResponseController
+	last     *shot
 	sent     map[string]string // by key: the parts as they were last sent, without what runs on by itself
 	failures int               // in a row
 	err      error
@@ -151,25 +156,22 @@ func (o *stream) write(text string) {
 	o.err = o.rc.Flush()
 }
 
-// changed sends those parts of a shot that differ from what was sent.
-func (o *stream) changed(shot map[string]string) {
+// changed sends those parts of a shot that differ from what was sent. Mostly it is
+// the same shot as before, or the same parts: a hundred readers of one page cost a
+// hundred comparisons of strings that are one and the same.
+func (o *stream) changed(now *shot) {
+	if now == o.last {
+		return
+	}
+	o.last = now
 	var b strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(shot)) {
-		html := shot[key]
-		still := withoutClocks(html)
-		if last, ok := o.sent[key]; ok && last == still {
+	for _, key := range now.keys {
+		p := now.parts[key]
+		if last, ok := o.sent[key]; ok && last == p.still {
 			continue
 		}
-		o.sent[key] = still
-		data, err := json.Marshal(struct {
-			Key  string `json:"key"`
-			HTML string `json:"html"`
-		}{key, html})
-		if err != nil { // two strings: it can't
-			o.err = err
-			return
-		}
-		fmt.Fprintf(&b, "event: part\ndata: %s\n\n", data)
+		o.sent[key] = p.still
+		b.WriteString(p.event)
 	}
 	if b.Len() > 0 {
 		o.write(b.String())
@@ -192,22 +194,3 @@ func (o *stream) fresh() {
 
 // close gives the connection back its deadline for the next request.
 func (o *stream) close() { _ = o.rc.SetWriteDeadline(time.Time{}) }
-
-var clocks = regexp.MustCompile(`(<time [^>]*data-rel[^>]*>)[^<]*`)
-
-// withoutClocks leaves out the words of relative times: the page counts them on
-// by itself.
-func withoutClocks(html string) string { return clocks.ReplaceAllString(html, "$1") }
-
-// rendered makes the parts of a page.
-func rendered(ctx context.Context, parts map[string]templ.Component) (map[string]string, error) {
-	shot := make(map[string]string, len(parts))
-	for key, c := range parts {
-		var b bytes.Buffer
-		if err := c.Render(ctx, &b); err != nil {
-			return nil, fmt.Errorf("render part %s: %w", key, err)
-		}
-		shot[key] = b.String()
-	}
-	return shot, nil
-}

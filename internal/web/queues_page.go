@@ -32,7 +32,7 @@ func (s *Server) laneRoutes(r chi.Router) {
 	r.Post("/lanes/{lane}/resume", s.handle(s.resumeLane))
 	r.Get("/lanes/failed", s.handle(s.failedPage))
 	r.Post("/lanes/failed/retry", s.handle(s.retryFailed))
-	r.Get("/lanes/failed/retry-all", s.handle(s.retryAllForm))
+	r.With(s.needs(store.RoleOperator)).Get("/lanes/failed/retry-all", s.handle(s.retryAllForm))
 	r.Post("/lanes/failed/retry-all", s.handle(s.retryAll))
 	r.Get("/workers", s.handle(s.workersPage))
 	r.Get("/workers/live", s.handle(s.workersLive))
@@ -139,7 +139,7 @@ const (
 func laneRow(lane string, l tasks.LaneStat, down bool, work store.LaneWork, workers int, now time.Time) templates.LaneRow {
 	row := templates.LaneRow{
 		Lane: lane, What: laneWords(lane), Pending: "–", Active: "–", Postponed: "–", Archived: "–", Oldest: "–",
-		Due: templates.Count(work.Due), Held: templates.Count(work.Held), Failed: templates.Count(work.Failed),
+		Due: templates.Count(work.Due), Held: atMost(work.Held, store.LaneCounted), Failed: atMost(work.Failed, store.LaneCounted),
 		Workers: templates.Count(workers),
 	}
 	oldest := l.Oldest
@@ -199,10 +199,20 @@ func failedRows(dead store.DeadSummary, at func(time.Time) templates.Moment) (ro
 	switch {
 	case dead.Total == 0:
 		return nil, ""
+	case dead.More:
+		return rows, templates.Count(shown) + " of more than " + templates.Count(dead.Total) + ", by their reasons: the newest 1,000 of each kind are looked at"
 	case shown < dead.Total:
-		return rows, templates.Count(shown) + " of " + templates.Count(dead.Total) + ", by their reasons: the newest 5,000 of each kind are looked at"
+		return rows, templates.Count(shown) + " of " + templates.Count(dead.Total) + ", by their reasons: the newest 1,000 of each kind are looked at"
 	}
 	return rows, templates.Count(dead.Total) + " in all, by their reasons"
+}
+
+// atMost writes a count that stops at most: there may be more then.
+func atMost(n, most int) string {
+	if n < most {
+		return templates.Count(n)
+	}
+	return templates.Count(n) + "+"
 }
 
 func healingRow(h store.Healing, at func(time.Time) templates.Moment) templates.HealingRow {
@@ -231,6 +241,9 @@ func (s *Server) setPaused(w http.ResponseWriter, r *http.Request, verb string, 
 	// What Redis has done is noted also when whoever asked has gone meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), queuesTimeout)
 	defer cancel()
+	if stats, down := s.laneStats(ctx); !down {
+		notePaused(act, stats[lane].Paused, paused)
+	}
 	err := s.DB.Noted(ctx, operatorActor(ctx), act, func() error { return s.Queue.Pause(ctx, lane, paused) })
 	if _, told := answerTo(err); err != nil && !told {
 		s.Log.WarnContext(r.Context(), "lane not changed", "lane", lane, "error", err)

@@ -21,15 +21,19 @@ func (s *Server) actsNeed(role store.Role) func(http.Handler) http.Handler {
 	}
 }
 
-// needs lets only those pass whose role covers the given one.
+// needs lets only those pass whose role covers the given one. Others are told so: on
+// a page who asks for one, else in plain text.
 func (s *Server) needs(role store.Role) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !operatorOf(r.Context()).Role.Covers(role) {
+			switch {
+			case operatorOf(r.Context()).Role.Covers(role):
+				next.ServeHTTP(w, r)
+			case asksForPage(r):
 				s.fail(w, r, &problem{Status: http.StatusForbidden, Code: codeForbidden, Message: roleMissing(role)})
-				return
+			default: // Asynqmon's page shows the words as they are
+				http.Error(w, sentence(roleMissing(role)), http.StatusForbidden)
 			}
-			next.ServeHTTP(w, r)
 		})
 	}
 }

@@ -89,10 +89,27 @@ func (s *Server) signedIn(r *http.Request) (Operator, error) {
 	return Operator{ID: found.OperatorID, Email: found.Email, Role: found.Role, Session: found.ID, https: s.overHTTPS(r)}, nil
 }
 
-// stillSignedIn tells whether the session of a request that goes on for long has
-// not ended meanwhile. It does not keep the session from ending.
-func (s *Server) stillSignedIn(ctx context.Context) (bool, error) {
-	return s.DB.SessionLives(ctx, operatorOf(ctx).Session)
+// standing is how whoever a request that goes on for long is for stands meanwhile.
+type standing int
+
+const (
+	asBefore  standing = iota
+	otherRole          // they may do more or less than when it began
+	signedOut
+)
+
+// standingNow tells whether the session of a request that goes on for long has
+// ended, or its operator got another role. It does not keep the session from ending.
+func (s *Server) standingNow(ctx context.Context) (standing, error) {
+	o := operatorOf(ctx)
+	role, err := s.DB.SessionRole(ctx, o.Session)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return signedOut, nil
+	case err != nil || role == o.Role:
+		return asBefore, err
+	}
+	return otherRole, nil
 }
 
 // tokenHash returns the hash of the token in the named cookie; nil where there is none.

@@ -162,7 +162,7 @@ func TestSessionsAreRevoked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.s.DB.AddOperator(t.Context(), "badr@example.com", hash, store.Actor{Name: "test"}); err != nil {
+	if _, err := d.s.DB.AddOperator(t.Context(), "badr@example.com", hash, store.RoleAdmin, store.Actor{Name: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	if a := there.post("/admin/sign-in", "email", "badr@example.com", "password", "another long sentence"); a.Code != http.StatusSeeOther {
@@ -188,8 +188,8 @@ func TestResetEndsSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := context.WithValue(t.Context(), operatorKey{}, o)
-	if lives, err := d.s.stillSignedIn(ctx); err != nil || !lives {
-		t.Errorf("still signed in: %t, %v", lives, err)
+	if now, err := d.s.standingNow(ctx); err != nil || now != asBefore {
+		t.Errorf("standing: %d, %v; want as before", now, err)
 	}
 	hash, err := light().Hash(t.Context(), "another long sentence")
 	if err != nil {
@@ -201,8 +201,8 @@ func TestResetEndsSessions(t *testing.T) {
 	if b.isIn() {
 		t.Error("the session outlived the password")
 	}
-	if lives, err := d.s.stillSignedIn(ctx); err != nil || lives {
-		t.Errorf("still signed in: %t, %v", lives, err)
+	if now, err := d.s.standingNow(ctx); err != nil || now != signedOut {
+		t.Errorf("standing: %d, %v; want signed out", now, err)
 	}
 	if a := b.post("/admin/sign-in", "email", amal, "password", secret); a.Code != http.StatusUnauthorized {
 		t.Errorf("the old password: %d", a.Code)

@@ -43,12 +43,15 @@ func (s *Server) accountRoutes(r chi.Router) {
 		r.Use(withTimeout(apiTimeout))
 		r.Get("/sign-in", s.handle(in.show))
 		r.Post("/sign-in", s.handle(in.try))
+		r.Get("/sign-in/code", s.handle(in.showCode))
+		r.Post("/sign-in/code", s.handle(in.tryCode))
 		r.Post("/sign-out", s.handle(s.signOut))
 		r.Group(func(r chi.Router) {
 			r.Use(s.withOperator)
 			r.Get("/account", s.handle(s.showAccount))
 			r.Post("/account/sessions/{id}/revoke", s.handle(s.revokeSession))
 			r.Post("/account/sessions/revoke-others", s.handle(s.revokeOthers))
+			s.secondFactorRoutes(r)
 		})
 	})
 }
@@ -75,6 +78,9 @@ func (in *signIn) show(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Get("undone") == "1" {
 		v.Error = "You were signed out, so nothing was done. Sign in and do it again."
 	}
+	if r.URL.Query().Get("late") == "1" {
+		v.Error = "The code was not typed within five minutes. Sign in again."
+	}
 	return in.form(w, r, http.StatusOK, v)
 }
 
@@ -99,9 +105,7 @@ func (in *signIn) try(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if wait > 0 {
-		in.Log.WarnContext(r.Context(), "sign-in refused: too many failed", "address", address(r.Context()))
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		v.Error = fmt.Sprintf("Too many attempts failed. Try again in %s.", inWords(wait))
+		v.Error = in.tooMany(w, r, wait)
 		return in.form(w, r, http.StatusTooManyRequests, v)
 	}
 	rehashed, same, err := in.compare(r.Context(), a, text)
@@ -121,7 +125,17 @@ func (in *signIn) try(w http.ResponseWriter, r *http.Request) error {
 		v.Error = "No operator has this e-mail and this password."
 		return in.form(w, r, http.StatusUnauthorized, v)
 	}
+	if a.Second != nil {
+		return in.askCode(w, r, a, rehashed, v.Next)
+	}
 	return in.begin(w, r, a, rehashed, v.Next)
+}
+
+// tooMany says that an attempt is not made, and when it may be.
+func (s *Server) tooMany(w http.ResponseWriter, r *http.Request, wait time.Duration) string {
+	s.Log.WarnContext(r.Context(), "sign-in refused: too many failed", "address", address(r.Context()))
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	return fmt.Sprintf("Too many attempts failed. Try again in %s.", inWords(wait))
 }
 
 // compare tells whether the password is the operator's; rehashed is a hash of
@@ -148,16 +162,30 @@ func (in *signIn) compare(ctx context.Context, a store.Attempt, text string) (re
 
 // begin begins a session with a token of its own, and leads to next.
 func (in *signIn) begin(w http.ResponseWriter, r *http.Request, a store.Attempt, rehashed, next string) error {
-	token, hash, err := newToken(in.cookieName(r))
+	token, begun, err := in.newSession(r)
 	if err != nil {
-		return fmt.Errorf("make a session's token: %w", err)
-	}
-	if err := in.DB.SignIn(r.Context(), a, rehashed, store.NewSession{
-		TokenHash: hash, Replaces: tokenHash(r, in.cookieName(r)),
-		Address: address(r.Context()), Agent: agent(r),
-	}); err != nil {
 		return err
 	}
+	if err := in.DB.SignIn(r.Context(), a, rehashed, begun); err != nil {
+		return err
+	}
+	return in.begun(w, r, a, token, next)
+}
+
+// newSession is a session for the browser that asks, and its token.
+func (in *signIn) newSession(r *http.Request) (token string, begun store.NewSession, err error) {
+	token, hash, err := newToken(in.cookieName(r))
+	if err != nil {
+		return "", store.NewSession{}, fmt.Errorf("make a session's token: %w", err)
+	}
+	return token, store.NewSession{
+		TokenHash: hash, Replaces: tokenHash(r, in.cookieName(r)),
+		Address: address(r.Context()), Agent: agent(r),
+	}, nil
+}
+
+// begun hands the browser the token of the session that has begun.
+func (in *signIn) begun(w http.ResponseWriter, r *http.Request, a store.Attempt, token, next string) error {
 	in.Log.InfoContext(r.Context(), "signed in", "operator", operatorID(a), "address", address(r.Context()))
 	in.setSession(w, r, token)
 	http.Redirect(w, r, next, http.StatusSeeOther)
@@ -188,7 +216,7 @@ func nextPath(text string) string {
 	}
 	switch clean := path.Clean(u.Path); {
 	case clean != "/admin" && !strings.HasPrefix(clean, "/admin/"),
-		clean == "/admin/sign-in", clean == "/admin/sign-out":
+		clean == "/admin/sign-in", strings.HasPrefix(clean, "/admin/sign-in/"), clean == "/admin/sign-out":
 		return "/admin"
 	}
 	return local

@@ -122,8 +122,8 @@ func (s *Server) count(ctx context.Context, now *condition) {
 			now.noWorker = now.noWorker && w.State != store.WorkerRunning
 		}
 	}
-	if needs, err := s.DB.Needs(ctx); err == nil {
-		now.merchants = needs.Tenants[store.NeedReauthorisation]
+	if n, err := s.DB.CountNeed(ctx, store.NeedReauthorisation); err == nil {
+		now.merchants = n
 	}
 }
 

@@ -32,6 +32,8 @@ func taskWords(kind string) string {
 		return "Compare an import"
 	case store.KindEntityRead:
 		return "Read a record again"
+	case store.KindBulkApply:
+		return "Go on with a bulk act"
 	case "all":
 		return "All due work"
 	}
@@ -68,7 +70,7 @@ func laneWords(lane string) string {
 	case tasks.LaneCRM:
 		return "changes for Twenty"
 	case tasks.LaneMaintenance:
-		return "model migrations"
+		return "model migrations, bulk acts"
 	}
 	return ""
 }
@@ -81,6 +83,8 @@ func ownerHref(kind string, row uuid.UUID, tenantID *uuid.UUID) string {
 		return eventsPath + "/" + row.String()
 	case store.KindImportStart, store.KindImportFinish:
 		return importHref(row)
+	case store.KindBulkApply:
+		return bulkHref(row)
 	case store.KindImportPage:
 		if tenantID != nil {
 			return importsPath + "?tenant=" + tenantID.String()

@@ -125,7 +125,7 @@ func dataCell(c tenantdb.BrowseColumn, value string, at func(time.Time) template
 	cell := templates.DataCell{Label: c.Name, Text: value, Num: numeric(c.Kind)}
 	switch c.Kind {
 	case tenantdb.ColumnNumber, tenantdb.ColumnMoney:
-		cell.Text = grouped(value)
+		cell.Text = thousands(value)
 	case tenantdb.ColumnStatus:
 		cell.Text = strings.ToLower(strings.ReplaceAll(value, "_", " "))
 	case tenantdb.ColumnTime:
@@ -138,8 +138,8 @@ func dataCell(c tenantdb.BrowseColumn, value string, at func(time.Time) template
 	return cell
 }
 
-// grouped puts separators into the whole part of a number: 1,234.50 SAR.
-func grouped(value string) string {
+// thousands puts separators into the whole part of a number: 1,234.50 SAR.
+func thousands(value string) string {
 	digits, rest := value, ""
 	if i := strings.IndexAny(value, ". "); i >= 0 {
 		digits, rest = value[:i], value[i:]
@@ -186,6 +186,9 @@ func placeText(p tenantdb.BrowsePlace) string {
 	return strconv.FormatInt(p.At.UnixMicro(), 36) + "~" + p.ID.String()
 }
 
+// recordRejects is how many rejects of one record its page shows.
+const recordRejects = 10
+
 // recordPage shows one record beside the documents it came from.
 func (s *Server) recordPage(w http.ResponseWriter, r *http.Request) error {
 	x, err := s.wholeAt(r)
@@ -205,8 +208,12 @@ func (s *Server) recordPage(w http.ResponseWriter, r *http.Request) error {
 		Head: x.head("data", at), Back: listHref(path, nil, "table", table.Name), BackLabel: "← all " + table.Name,
 	}
 	var record tenantdb.BrowsedRecord
+	var refused []tenantdb.StoredReject
 	err = s.lookInto(r.Context(), x.tenant, func(ctx context.Context, db *tenantdb.DB) error {
-		record, err = db.BrowseRecord(ctx, table, key)
+		if record, err = db.BrowseRecord(ctx, table, key); err != nil {
+			return err
+		}
+		refused, err = db.Rejects(ctx, tenantdb.RejectFilter{Resource: table.Resource, SourceID: key, Open: true, Limit: recordRejects})
 		return err
 	})
 	if v.Notice, err = shut(err); err != nil {
@@ -215,6 +222,12 @@ func (s *Server) recordPage(w http.ResponseWriter, r *http.Request) error {
 	if v.Notice == nil {
 		if err := fillRecord(&v, table, key, record, at); err != nil {
 			return err
+		}
+		rejectsAt := tenantHref(x.tenant.ID) + "/rejects"
+		for _, reject := range refused {
+			row := rejectRow(reject, rejectsAt, at)
+			row.Redrive = redriveOne(reject, rejectsAt, path+"/"+table.Name+"/"+url.PathEscape(key), "Re-drive")
+			v.Rejects = append(v.Rejects, row)
 		}
 	}
 	return s.render(w, r, http.StatusOK, templates.Record(s.frame(r, x.tenant.Name+": "+table.Name+" "+key, "tenants"), v))

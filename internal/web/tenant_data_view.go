@@ -40,7 +40,9 @@ func fillRecord(v *templates.RecordView, table tenantdb.Browsable, key string, r
 			blank = append(blank, name)
 			continue
 		}
-		v.Fields = append(v.Fields, fieldFact(name, row[name]))
+		field := fieldFact(name, row[name])
+		field.Note = sourcePath(table.Name, name)
+		v.Fields = append(v.Fields, field)
 	}
 	v.Blank = strings.Join(blank, ", ")
 	for _, doc := range record.Documents {

@@ -21,10 +21,10 @@ func timelineShows() map[string][]string {
 	return map[string][]string{
 		"":       nil,
 		"events": {store.HappenedEvent},
-		"tasks":  {store.HappenedRun, store.HappenedPage, store.HappenedHealed},
+		"tasks":  {store.HappenedRun, store.HappenedPage, store.HappenedTry, store.HappenedHealed},
 		"steps":  {store.HappenedStep},
 		"grant":  {store.HappenedGrant},
-		"people": {store.HappenedAct},
+		"people": {store.HappenedAct, store.HappenedNote},
 	}
 }
 
@@ -97,6 +97,11 @@ func (s *Server) tenantView(ctx context.Context, q tenantQuery, at func(time.Tim
 	if err != nil {
 		return v, err
 	}
+	dead, err := s.DB.CountDead(ctx, store.DeadFilter{TenantID: &q.id})
+	if err != nil {
+		return v, err
+	}
+	x.dead = dead
 	page, err := s.DB.Timeline(ctx, q.id, store.TimelineFilter{Kinds: timelineShows()[q.show], Cursor: q.cursor, Limit: timelineSize})
 	if err != nil {
 		return v, err
@@ -128,7 +133,7 @@ func (s *Server) tenantView(ctx context.Context, q tenantQuery, at func(time.Tim
 		{value: "people", label: "people"},
 	})
 	for _, h := range page.Happenings {
-		v.Timeline = append(v.Timeline, timelineItem(h, at))
+		v.Timeline = append(v.Timeline, timelineItem(h, path, at))
 	}
 	if len(v.Timeline) == 0 {
 		v.Quiet = &templates.EmptyView{Title: "Nothing of this kind has happened yet"}
@@ -169,6 +174,9 @@ func (s *Server) wholeOf(ctx context.Context, t store.Tenant) (x whole, err erro
 		return x, err
 	}
 	if x.circuits, err = s.storeCircuits(ctx, t); err != nil {
+		return x, err
+	}
+	if x.notes, err = s.DB.CountNotes(ctx, t.ID); err != nil {
 		return x, err
 	}
 	x.counts, err = s.DB.StoreCounts(ctx, t.ID)
@@ -226,17 +234,6 @@ func (s *Server) wholeAt(r *http.Request) (whole, error) {
 	return s.wholeOf(r.Context(), t)
 }
 
-// connectionPage is the page of a tenant's grant.
-func (s *Server) connectionPage(w http.ResponseWriter, r *http.Request) error {
-	x, err := s.wholeAt(r)
-	if err != nil {
-		return err
-	}
-	at := moments(r)
-	v := templates.TenantFactsView{Head: x.head("connection", at), Title: "Grant at Salla", Facts: connectionFacts(x, at)}
-	return s.render(w, r, http.StatusOK, templates.TenantFacts(s.frame(r, x.tenant.Name+": connection", "tenants"), v))
-}
-
 // databasePage is the page of a tenant's database and of its identity at Clerk.
 func (s *Server) databasePage(w http.ResponseWriter, r *http.Request) error {
 	x, err := s.wholeAt(r)
@@ -249,13 +246,22 @@ func (s *Server) databasePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v.More = append(v.More, identity)
+	usage, err := s.usageSection(r.Context(), x)
+	if err != nil {
+		return err
+	}
 	err = s.lookInto(r.Context(), x.tenant, func(ctx context.Context, db *tenantdb.DB) error {
+		state, err := db.State(ctx)
+		if err != nil {
+			return err
+		}
 		whole, tables, err := db.Sizes(ctx)
 		if err != nil {
 			return err
 		}
 		v.Facts = append(v.Facts, templates.Fact{Label: "Size", Value: templates.Bytes(whole)})
+		v.Facts = append(v.Facts, stateFacts(state)...)
+		usage.Facts = append(recordFacts(tables), usage.Facts...)
 		for _, table := range tables {
 			v.Tables = append(v.Tables, templates.TableRow{
 				Name: table.Name, Rows: templates.Count(table.Rows), Size: templates.Bytes(table.Bytes),
@@ -266,5 +272,6 @@ func (s *Server) databasePage(w http.ResponseWriter, r *http.Request) error {
 	if v.Notice, err = shut(err); err != nil {
 		return err
 	}
+	v.More = append(v.More, usage, identity)
 	return s.render(w, r, http.StatusOK, templates.TenantFacts(s.frame(r, x.tenant.Name+": database", "tenants"), v))
 }

@@ -95,7 +95,7 @@ func TestTenantPageSaysWhyNot(t *testing.T) {
 		if got := doc.Find("h1 bdi").Text(); got != "Store "+evil || doc.Find("main script, head script:not([src])").Length() > 0 {
 			t.Errorf("%s: the name is %q", tt.name, got)
 		}
-		for _, tab := range []string{"/data", "/rejects", "/events", "/connection", "/database"} {
+		for _, tab := range []string{"/data", "/rejects", "/events", "/connection", "/database", "/notes"} {
 			d.page(http.StatusOK, tenantHref(id)+tab)
 		}
 	}
@@ -256,7 +256,7 @@ func TestTenantTimeline(t *testing.T) {
 			t.Error("all of it has single pages, want them only among the tasks")
 		}
 	}
-	if href := d.page(http.StatusOK, tenantHref(id)).Find(`.timeline a[href="/admin/events/` + ev.String() + `"]`).Length(); href != 1 {
+	if href := d.page(http.StatusOK, tenantHref(id)+"?show=events").Find(`.timeline a[href="/admin/events/` + ev.String() + `"]`).Length(); href != 1 {
 		t.Errorf("%d links to the event, want 1", href)
 	}
 }
@@ -277,7 +277,7 @@ func TestTenantTimelinePages(t *testing.T) {
 		doc := d.page(http.StatusOK, path)
 		doc.Find(".timeline li").Each(func(_ int, li *goquery.Selection) {
 			rows++
-			if href, ok := li.Find(".title a").Attr("href"); ok {
+			if href, ok := li.Find(".title a").Attr("href"); ok && strings.HasPrefix(href, eventsPath) {
 				seen[href]++
 			}
 		})
@@ -336,7 +336,7 @@ func TestTenantEvents(t *testing.T) {
 func TestTenantThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	for _, path := range []string{"", "/data", "/rejects", "/events", "/connection", "/database", "/suspend", "/import"} {
+	for _, path := range []string{"", "/data", "/rejects", "/events", "/connection", "/database", "/notes", "/suspend", "/import"} {
 		d.page(http.StatusNotFound, tenantHref(uuid.New())+path)
 	}
 	d.page(http.StatusNotFound, "/admin/tenants/7")

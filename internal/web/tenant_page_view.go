@@ -39,6 +39,7 @@ func (x whole) head(tab string, at func(time.Time) templates.Moment) templates.T
 		{Label: "events", Href: path + "/events"},
 		{Label: "connection", Href: path + "/connection"},
 		{Label: "database", Href: path + "/database"},
+		{Label: "notes", Href: path + "/notes"},
 	} {
 		other.On = other.Label == tab
 		switch other.Label {
@@ -49,6 +50,10 @@ func (x whole) head(tab string, at func(time.Time) templates.Moment) templates.T
 		case "events":
 			if n := int(x.counts.Events); n > 0 {
 				other.Count = many(n, 10_000)
+			}
+		case "notes":
+			if x.notes > 0 {
+				other.Count = many(x.notes, 100)
 			}
 		}
 		h.Tabs = append(h.Tabs, other)
@@ -85,6 +90,11 @@ func (x whole) acts(path string) []templates.ActView {
 	t := x.tenant
 	if t.State == "failed" {
 		list = append(list, templates.ActView{Action: path + "/retry", Label: "Retry", Primary: true})
+	}
+	if n := x.deadBeside(); n > 0 {
+		list = append(list, templates.ActView{
+			Action: failedPath + "/retry-all", Label: "Retry all that failed", Confirm: "ask", Hidden: map[string]string{"tenant": t.ID.String()},
+		})
 	}
 	switch tenant.Status(t.Status) {
 	case tenant.Ready:
@@ -139,20 +149,29 @@ func runView(x importState, t store.Tenant) templates.RunView {
 	return v
 }
 
-// timelineItem puts what happened into words.
-func timelineItem(h store.Happening, at func(time.Time) templates.Moment) templates.TimelineItem {
+// timelineItem puts what happened to the tenant at path into words, with where it
+// leads.
+func timelineItem(h store.Happening, path string, at func(time.Time) templates.Moment) templates.TimelineItem {
 	v := templates.TimelineItem{Time: at(h.At), Title: h.Name, Detail: h.Detail}
 	took := ""
 	if h.Until != nil {
 		took = templates.Duration(h.At.Sub(*h.Until).Abs())
 	}
+	if h.Link != nil {
+		switch h.Over {
+		case "event":
+			v.Href = eventsPath + "/" + h.Link.String()
+		case "import":
+			v.Href = importHref(*h.Link)
+		}
+	}
 	switch h.Kind {
 	case store.HappenedEvent:
-		v.Kind, v.Href = "event", eventsPath+"/"+h.ID
+		v.Kind = "event"
 		v.Status = eventKind(store.Event{Status: h.Status})
 		v.Detail = eventWords(h, took)
 	case store.HappenedRun:
-		v.Kind, v.Href = "import", importsPath+"/"+h.ID
+		v.Kind = "import"
 		if h.Status == "began" {
 			v.Status, v.Title, v.Detail = templates.Run, importName(h.Name)+" began", strings.ReplaceAll(h.Detail, "_", " ")
 		} else {
@@ -160,20 +179,20 @@ func timelineItem(h store.Happening, at func(time.Time) templates.Moment) templa
 			v.Detail = joined("took "+took, h.Detail)
 		}
 	case store.HappenedStep:
-		v.Kind, v.Title = "step", h.Name+" "+h.Status
+		v.Kind, v.Title, v.Href = "step", h.Name+" "+h.Status, path+"#steps"
 		v.Status = stepView(store.Step{Status: h.Status}, h.At).Kind
+		v.Detail = untilTime.ReplaceAllString(h.Detail, "") // the ladder has it, as a time
 		if h.Status == string(tenant.StepDone) && took != "" {
 			v.Detail = "took " + took
 		}
 	case store.HappenedPage:
 		v.Kind, v.Status, v.Title = "task", templates.Well, "import:page "+resourceWords(h.Name)
-		if h.Link != nil {
-			v.Href = importHref(*h.Link)
-		}
+	case store.HappenedTry:
+		v.Kind, v.Status, v.Title = "task", tryKind(h.Status), h.Name+" "+tryWords(h.Status)
 	case store.HappenedHealed:
 		v.Kind, v.Status, v.Title = "task", templates.Wait, h.Name+" put back"
 	case store.HappenedGrant:
-		v.Kind, v.Status, v.Title = "grant", templates.Well, grantWords(h.Name)
+		v.Kind, v.Status, v.Title, v.Href = "grant", templates.Well, grantWords(h.Name), path+"/connection"
 		switch h.Name {
 		case "unknown":
 			v.Status = templates.Wait
@@ -185,8 +204,39 @@ func timelineItem(h store.Happening, at func(time.Time) templates.Moment) templa
 	case store.HappenedAct:
 		v.Kind, v.Title = "person", h.Who
 		v.Detail = joined(actWords(h.Name), h.Detail)
+		if v.Href != "" {
+			v.Link = "see"
+		} else {
+			v.Href = auditHref(h.ID)
+		}
+	case store.HappenedNote:
+		v.Kind, v.Title, v.Href = "note", h.Who, path+"/notes"
+		if h.Status == "removed" {
+			v.Detail = "a note that was removed"
+		}
 	}
 	return v
+}
+
+// tryKind and tryWords say what became of an attempt at work.
+func tryKind(outcome string) string {
+	switch outcome {
+	case store.TryDone:
+		return templates.Well
+	case store.TryGivenUp:
+		return templates.Broken
+	}
+	return templates.Wait
+}
+
+func tryWords(outcome string) string {
+	switch outcome {
+	case store.TryDone:
+		return "got through"
+	case store.TryGivenUp:
+		return "was given up"
+	}
+	return "failed"
 }
 
 func eventWords(h store.Happening, took string) string {
@@ -244,6 +294,8 @@ func actWords(act string) string {
 		return "replayed an event"
 	case "task.retry":
 		return "retried failed work"
+	case "note.remove":
+		return "removed a note"
 	}
 	return act
 }
@@ -257,48 +309,6 @@ func joined(parts ...string) string {
 		}
 	}
 	return strings.Join(list, " · ")
-}
-
-// connectionFacts says how a tenant's grant stands. No token is among them.
-func connectionFacts(x whole, at func(time.Time) templates.Moment) []templates.Fact {
-	c := x.connection
-	if c == nil {
-		return []templates.Fact{{Label: "State", Kind: templates.Off, Value: "no grant yet"}}
-	}
-	moment := func(label string, t *time.Time, note string) templates.Fact {
-		m := momentOf(at, t)
-		return templates.Fact{Label: label, Time: &m, Note: note}
-	}
-	state := templates.Fact{Label: "State", Value: strings.ReplaceAll(c.Status, "_", " "), Kind: templates.Well}
-	switch {
-	case c.Status == store.ConnectionParked:
-		state.Value, state.Kind = "needs re-authorisation", templates.Broken
-	case c.Status == store.ConnectionRevoked:
-		state.Kind = templates.Off
-	case c.RefreshUnknownAt != nil:
-		state.Value, state.Kind = "refresh unknown", templates.Wait
-	case c.Status == store.ConnectionRefreshing:
-		state.Kind = templates.Run
-	}
-	facts := []templates.Fact{
-		state,
-		moment("Granted", c.GrantedAt, "the authorization that this grant descends from"),
-		moment("Refreshed", c.RefreshedAt, ""),
-		moment("Refreshed again", c.RefreshAt, "by itself"),
-		moment("Access token ends", c.ExpiresAt, ""),
-		{Label: "Scopes", Value: strings.Join(c.Scopes, ", ")},
-		{Label: "Version", Value: templates.Count(c.Version), Note: "grants stored so far"},
-	}
-	if c.RefreshUnknownAt != nil {
-		facts = append(facts, moment("Refresh without answer", c.RefreshUnknownAt, ""))
-	}
-	if c.RevokedAt != nil {
-		facts = append(facts, moment("Uninstalled", c.RevokedAt, ""))
-	}
-	if said := text(c.ParkedReason); said != "" {
-		facts = append(facts, templates.Fact{Label: "Why", Value: said})
-	}
-	return facts
 }
 
 // databaseFacts says where a tenant's database is.

@@ -45,6 +45,8 @@ type whole struct {
 	runs       []store.Run       // newest first
 	counts     store.StoreCounts
 	circuits   []store.Circuit // its own that are open
+	notes      int             // that stand; at most 100 are counted
+	dead       store.DeadCount // only the overview has counted it
 	ownerGone  bool            // nobody administers its organization at Clerk any more
 }
 
@@ -167,6 +169,16 @@ func (x whole) more(path string) []templates.Notice {
 			Href: path + "/database", Link: "see who was",
 		})
 	}
+	if n := x.deadBeside(); n > 0 {
+		count := templates.Plural(n, "piece of its work was", "pieces of its work were")
+		if x.dead.AtLeast {
+			count = "At least " + count
+		}
+		list = append(list, templates.Notice{
+			Kind: templates.Broken, Text: count + " given up: the list says why. Mend the cause, then retry all that failed.",
+			Href: listHref(failedPath, nil, "tenant", x.tenant.ID.String()), Link: "see why",
+		})
+	}
 	if rejected := x.counts.Rejected; rejected > 0 {
 		list = append(list, templates.Notice{
 			Kind: templates.Wait, Text: templates.Plural(rejected, "record was", "records were") + " rejected by its newest import: kept whole, with the reason.",
@@ -174,6 +186,16 @@ func (x whole) more(path string) []templates.Notice {
 		})
 	}
 	return list
+}
+
+// deadBeside is how much of a tenant's work was given up beside the tenant's own, which
+// its head tells of.
+func (x whole) deadBeside() int {
+	n := x.dead.N
+	if n > 0 && x.tenant.State == "failed" {
+		n--
+	}
+	return n
 }
 
 // stepViews is the ladder of a tenant's steps.
@@ -208,7 +230,12 @@ func stepView(s store.Step, now time.Time) templates.StepView {
 		}
 	case tenant.StepWaiting:
 		v.Kind = templates.Wait
-		v.Error, v.Todo = sentence(waitText(said)), "Nothing is to be done: it goes on by itself."
+		v.Error, v.Todo = sentence(waitText(said)), waitTodo(said, now)
+		if s.StartedAt != nil {
+			begun := now.Sub(*s.StartedAt).Truncate(time.Second)
+			v.Took, v.Note = templates.Duration(begun), joined(v.Note, "waits")
+			v.Error = closed(v.Error) + " The step began " + templates.Duration(begun) + " ago."
+		}
 	case tenant.StepFailed:
 		v.Kind = templates.Broken
 		v.Error, v.Todo = splitAdvice(said)
@@ -245,12 +272,28 @@ func closed(said string) string {
 	return said + "."
 }
 
+// waitTodo says who ends a wait, and when.
+func waitTodo(said string, now time.Time) string {
+	if found := untilTime.FindString(said); found != "" {
+		if until, err := time.Parse(time.RFC3339Nano, strings.TrimPrefix(found, " until ")); err == nil {
+			return "Nothing is to be done: it goes on by itself " + spokenDelay(until, now) + "."
+		}
+	}
+	if strings.Contains(said, "grant") || strings.Contains(said, "installed in the store") {
+		return "The merchant ends this wait: ask them to install the app, or to open it once more; it goes on by itself then."
+	}
+	return "Nothing is to be done: it goes on by itself."
+}
+
 var untilTime = regexp.MustCompile(` until \d{4}-\d\d-\d\dT[\d:.]+Z`)
 
 // waitText says what is waited for, without the moment: the page shows that as a time.
 func waitText(said string) string {
 	said = untilTime.ReplaceAllString(strings.TrimSpace(said), "")
 	said = strings.TrimPrefix(said, "waits for ")
+	if why, ok := strings.CutPrefix(said, "grant: "); ok {
+		said = "the merchant: " + why
+	}
 	if said == "" {
 		return "waits"
 	}

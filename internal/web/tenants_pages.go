@@ -30,17 +30,18 @@ func (s *Server) tenantRoutes(r chi.Router) {
 		r.Get("/data", s.handle(s.dataPage))
 		r.Get("/data/{table}/{key}", s.handle(s.recordPage))
 		r.Get("/rejects", s.handle(s.rejectsPage))
-		r.Get("/rejects/redrive", s.handle(s.redriveForm))
+		r.With(s.needs(store.RoleOperator)).Get("/rejects/redrive", s.handle(s.redriveForm))
 		r.Post("/rejects/redrive", s.handle(s.redriveAct))
 		r.Get("/rejects/{reject}", s.handle(s.rejectPage))
 		r.Get("/events", s.handle(s.tenantEventsPage))
 		r.Get("/connection", s.handle(s.connectionPage))
 		r.Get("/database", s.handle(s.databasePage))
+		s.noteRoutes(r)
 
 		r.Post("/retry", s.handle(s.retryTenantAct))
-		r.Get("/import", s.handle(s.importForm))
+		r.With(s.needs(store.RoleOperator)).Get("/import", s.handle(s.importForm))
 		r.Post("/import", s.handle(s.importTenantAct))
-		r.Get("/suspend", s.handle(s.suspendForm))
+		r.With(s.needs(store.RoleOperator)).Get("/suspend", s.handle(s.suspendForm))
 		r.Post("/suspend", s.handle(s.suspendTenantAct))
 		r.Post("/resume", s.handle(s.resumeTenantAct))
 	})
@@ -97,6 +98,13 @@ func (s *Server) tenantsPage(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, listHref(tenantsPath, q.filters, "", ""), http.StatusSeeOther)
 		return nil
 	}
+	if v.Bulk != nil {
+		n, err := s.DB.CountStores(r.Context(), q.StoreFilter)
+		if err != nil {
+			return err
+		}
+		v.Bulk.Count = templates.Count(n)
+	}
 	f := s.frame(r, "Tenants", "tenants")
 	if q.keyset.first() {
 		f.Live = listHref(tenantsPath+"/live", q.filters, "", "")
@@ -146,6 +154,7 @@ func (s *Server) tenantsView(ctx context.Context, q tenantsQuery, at func(time.T
 	}
 	if n := len(rows); n > 0 {
 		v.Pager = q.keyset.pager(tenantsPath, q.filters, rows[0].ID, rows[n-1].ID, more)
+		v.Bulk = bulkBar(store.BulkTenants, q.filters, "")
 	} else {
 		v.Empty = tenantsEmpty(q)
 	}
@@ -199,7 +208,7 @@ func tenantsEmpty(q tenantsQuery) *templates.EmptyView {
 // tenantListRow is pure: what the list says of a store.
 func tenantListRow(row store.StoreRow, at func(time.Time) templates.Moment) templates.TenantRow {
 	v := templates.TenantRow{
-		Href: tenantHref(row.ID), Name: row.Name, Domain: text(row.Domain), Merchant: number(row.Merchant),
+		ID: row.ID.String(), Href: tenantHref(row.ID), Name: row.Name, Domain: text(row.Domain), Merchant: number(row.Merchant),
 		Records: "–", LastEvent: momentOf(at, row.LastEvent), Since: at(row.CreatedAt), Plan: text(row.Plan),
 	}
 	if row.Domain == nil {

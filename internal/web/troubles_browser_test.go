@@ -54,13 +54,11 @@ func TestTroublesInABrowser(t *testing.T) {
 		{"install-done", "/install-done", "Your store is connected"},
 		{"install-bare", "/salla/callback", "Begin again"},
 	}
-	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int64{1440, 390} {
-			tab.Look(theme, width)
-			for _, page := range pages {
-				tab.Go(server.URL+page.path, page.shows)
-				tab.Shoot(fmt.Sprintf("%s-%s-%d", page.name, theme, width))
-			}
+	for theme, width := range map[string]int64{"light": 1440, "dark": 390} { // the four together: TestEveryPageInABrowser
+		tab.Look(theme, width)
+		for _, page := range pages {
+			tab.Go(server.URL+page.path, page.shows)
+			tab.Shoot(fmt.Sprintf("%s-%s-%d", page.name, theme, width))
 		}
 	}
 }

@@ -42,7 +42,7 @@ type Server struct {
 	Schema         int64                       // the control schema's version that this build needs
 	Metrics        *prometheus.Registry
 	Log            *slog.Logger
-	AdminKey       string           // the operators' API key; empty: the operator API refuses everybody
+	AdminKey       string           // opens the operator API whole; empty: only keys that admins made do
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For and X-Forwarded-Proto are believed; may be empty
 	PublicURL      string           // where the world reaches us: at an https one cookies are never sent by http; may be empty
 	Passwords      *password.Hasher // of operators; nil: one of the standard cost

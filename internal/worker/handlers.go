@@ -17,6 +17,7 @@ type Handlers struct {
 	ImportPage      Handler // the stream's opener, or the page before
 	FinishImport    Handler // the last page of the last stream
 	ReadEntity      Handler // events that do not carry the whole truth
+	ApplyBulk       Handler // an operator started a bulk act, or its turn before
 }
 
 // byKind gives the handler and policy of every kind of task.
@@ -32,6 +33,7 @@ func (h Handlers) byKind() map[string]registered {
 	register(all, tasks.ImportPage{}, h.ImportPage)
 	register(all, tasks.FinishImport{}, h.FinishImport)
 	register(all, tasks.ReadEntity{}, h.ReadEntity)
+	register(all, tasks.ApplyBulk{}, h.ApplyBulk)
 	return all
 }
 

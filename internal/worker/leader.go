@@ -124,6 +124,9 @@ func (w *Worker) prune(ctx context.Context) error {
 	if err := w.DB.PruneImports(ctx); err != nil {
 		return err
 	}
+	if err := w.DB.PruneTries(ctx); err != nil {
+		return err
+	}
 	return w.DB.DropExpired(ctx, w.Retention)
 }
 

@@ -9,9 +9,10 @@ if (!document.cookie.split("; ").includes("zone=" + zone)) {
 	document.cookie = `zone=${zone}; path=/admin; max-age=31536000; samesite=lax`;
 }
 
-function say(text) {
+// The words are the page's, in its language.
+function say(what) {
 	const said = document.getElementById("said");
-	if (said) said.textContent = text;
+	if (said) said.textContent = said.dataset[what];
 }
 
 // ── times that count on ──────────────────────────────────────────────────
@@ -19,6 +20,7 @@ function say(text) {
 
 function relative(seconds) {
 	const s = Math.floor(Math.abs(seconds));
+	if (root.lang === "ar") return arabic(s, seconds < 0);
 	if (s < 5) return "now";
 	let text;
 	if (s < 60) text = s + " s";
@@ -27,6 +29,22 @@ function relative(seconds) {
 	else if (s < 30 * 86400) text = Math.floor(s / 86400) + " d";
 	else return ""; // a date, which does not move
 	return seconds < 0 ? "in " + text : text + " ago";
+}
+
+// arabic counts as internal/arabic does: change both.
+function arabic(s, ahead) {
+	if (s < 5) return "الآن";
+	let n, one, two, few, many, other;
+	if (s < 60) [n, one, two, few, many, other] = [s, "ثانية واحدة", "ثانيتين", "ثوانٍ", "ثانية", "ثانية"];
+	else if (s < 3600) [n, one, two, few, many, other] = [s / 60, "دقيقة واحدة", "دقيقتين", "دقائق", "دقيقة", "دقيقة"];
+	else if (s < 86400) [n, one, two, few, many, other] = [s / 3600, "ساعة واحدة", "ساعتين", "ساعات", "ساعة", "ساعة"];
+	else if (s < 30 * 86400) [n, one, two, few, many, other] = [s / 86400, "يوم واحد", "يومين", "أيام", "يومًا", "يوم"];
+	else return ""; // a date, which does not move
+	n = Math.floor(n);
+	const rest = n % 100;
+	const noun = rest >= 3 && rest <= 10 ? few : rest >= 11 ? many : other;
+	const digits = String(n).replace(/\d/g, (d) => "٠١٢٣٤٥٦٧٨٩"[d]);
+	return (ahead ? "خلال " : "قبل ") + (n === 1 ? one : n === 2 ? two : digits + " " + noun);
 }
 
 // The reader's clock may be wrong: time is counted on from the server's. It is not
@@ -58,10 +76,10 @@ document.addEventListener("click", async (e) => {
 		const done = document.execCommand("copy");
 		area.remove();
 		button.focus();
-		if (!done) return say("It could not be copied");
+		if (!done) return say("sayFailed");
 	}
 	button.classList.add("done");
-	say("Copied");
+	say("sayCopied");
 	setTimeout(() => button.classList.remove("done"), 1500);
 });
 
@@ -176,7 +194,11 @@ function patch(a, b) {
 	for (let i = 0; i < a.childNodes.length; i++) patch(a.childNodes[i], b.childNodes[i]);
 }
 
+// ticked: its rows were chosen, and must stay what they are.
+const ticked = (within) => within.querySelectorAll("input[form=bulk]:checked").length;
+
 function inUse(el) {
+	if (ticked(el)) return true;
 	if (el.contains(document.activeElement)) return true;
 	if (mouse && el.matches(":hover")) return true;
 	const chosen = getSelection();
@@ -192,7 +214,7 @@ function put(el, html) {
 	delete el.dataset.held;
 	const childrenOf = (n) => [...n.childNodes];
 	const [old, next] = [childrenOf(el), childrenOf(now)];
-	if (old.length === next.length && old.every((n, i) => sameShape(n, next[i]))) {
+	if (!ticked(el) && old.length === next.length && old.every((n, i) => sameShape(n, next[i]))) {
 		old.forEach((n, i) => patch(n, next[i]));
 		return;
 	}
@@ -231,7 +253,7 @@ function upToDate(is) {
 function ended(why) {
 	rest();
 	if (!stale) return;
-	stale.textContent = why;
+	stale.textContent = stale.dataset[why];
 	stale.hidden = false;
 }
 
@@ -242,10 +264,10 @@ function listen() {
 	stream.addEventListener("fresh", () => upToDate(true));
 	stream.addEventListener("stale", () => upToDate(false));
 	stream.addEventListener("error", () => {
-		if (stream?.readyState === EventSource.CLOSED) ended("Not up to date: reload the page.");
+		if (stream?.readyState === EventSource.CLOSED) ended("sayReload");
 		else upToDate(false);
 	});
-	stream.addEventListener("out", () => ended("You are signed out: reload the page to sign in."));
+	stream.addEventListener("out", () => ended("sayOut"));
 	stream.addEventListener("part", (e) => {
 		const { key, html } = JSON.parse(e.data);
 		for (const el of document.querySelectorAll(`[data-live="${CSS.escape(key)}"]`)) put(el, html);
@@ -272,3 +294,12 @@ addEventListener("pageshow", (e) => { if (e.persisted && !document.hidden) liste
 if (!document.hidden) listen(); // a tab opened behind others listens when it is first seen
 tick();
 setInterval(() => { tick(); settle(); }, 1000);
+
+// ── rows that are ticked ─────────────────────────────────────────────────
+
+const ticks = document.querySelector("[data-ticked]");
+function countTicks() {
+	if (ticks) ticks.textContent = ticked(document);
+}
+document.addEventListener("change", countTicks);
+addEventListener("pageshow", countTicks);

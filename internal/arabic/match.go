@@ -1,0 +1,315 @@
+package arabic
+
+import (
+	"regexp"
+	"strings"
+)
+
+// deepest bounds how often a text is parted into texts that are parted again.
+const deepest = 6
+
+// form is a phrase in parts: texts and placeholders.
+type form []part
+
+type part struct {
+	text string // of a part that is no placeholder
+	kind byte   // n, d, b, t, w, x; 0: a text
+	name string
+	noun string // the counted noun behind a number
+}
+
+// pattern is a phrase with placeholders.
+type pattern struct {
+	in, out form
+	fixed   int    // how much of it is text
+	mark    string // the longest of its texts: what a match has in it
+}
+
+// The classes of patterns that begin with a placeholder.
+const (
+	classNumber = "\x01"
+	classAny    = "\x02"
+)
+
+// class is where a pattern is looked for.
+func (p pattern) class() string {
+	switch first := p.in[0]; first.kind {
+	case 0:
+		if word, _, ok := strings.Cut(first.text, " "); ok {
+			return word
+		}
+		return classAny // its first word goes on in a placeholder
+	case 'w', 'x':
+		return classAny
+	}
+	return classNumber
+}
+
+// phrase translates a text, whole or in its parts.
+func (t *Translator) phrase(text string, depth int) (string, bool) {
+	if depth > deepest || text == "" {
+		return text, false
+	}
+	bare, end := text, ""
+	for _, mark := range []struct{ english, arabic string }{{".", "."}, {"…", "…"}, {":", ":"}, {"?", "؟"}, {" ✕", " ✕"}, {",", "،"}, {";", "؛"}} {
+		if rest, ok := strings.CutSuffix(text, mark.english); ok && rest != "" {
+			bare, end = rest, mark.arabic
+			break
+		}
+	}
+	closed := func(out string) string {
+		if end == "" {
+			return out
+		}
+		return strings.TrimSuffix(out, ".") + end
+	}
+	if f, ok := t.known(text); ok { // as it stands, before without its last mark, before in parts
+		return f.fill(t, nil), true
+	}
+	if f, ok := t.known(bare); ok {
+		return closed(f.fill(t, nil)), true
+	}
+	if end != "" && end != "." { // no name ends with such a mark
+		if out, ok := t.whole(bare, depth); ok {
+			return closed(out), true
+		}
+	}
+	if out, ok := t.whole(text, depth); ok {
+		return out, true
+	}
+	if bare != text {
+		if out, ok := t.whole(bare, depth); ok {
+			return closed(out), true
+		}
+	}
+	if out, ok := t.sentences(text, depth); ok {
+		return out, true
+	}
+	if out, ok := t.parted(text, depth); ok {
+		return out, true
+	}
+	if bare != text && end != "." {
+		if out, ok := t.parted(bare, depth); ok {
+			return closed(out), true
+		}
+	}
+	return text, false
+}
+
+// known finds a text that is a phrase without placeholders.
+func (t *Translator) known(text string) (form, bool) {
+	f, ok := t.exact[text]
+	if !ok {
+		f, ok = t.exact[fold(text)]
+	}
+	return f, ok
+}
+
+// sentences translates a text that is made of several: as many at once as are one
+// phrase. One that is not known stays as it is.
+func (t *Translator) sentences(text string, depth int) (string, bool) {
+	list := strings.SplitAfter(text, ". ")
+	if len(list) < 2 {
+		return text, false
+	}
+	found := false
+	var out []string
+	for at := 0; at < len(list); {
+		next := at + 1
+		said := foreign(strings.TrimSpace(list[at]))
+		for to := len(list); to > at; to-- {
+			if at == 0 && to == len(list) {
+				continue // that is the whole
+			}
+			if arabic, ok := t.phrase(strings.TrimSpace(strings.Join(list[at:to], "")), depth+1); ok {
+				said, next, found = arabic, to, true
+				break
+			}
+		}
+		out = append(out, said)
+		at = next
+	}
+	return strings.Join(out, " "), found
+}
+
+// whole finds a text as a quantity or by a pattern.
+func (t *Translator) whole(text string, depth int) (string, bool) {
+	key := fold(text)
+	if out, ok := quantity(text); ok {
+		return out, true
+	}
+	classes := []string{classAny}
+	if c := text[0]; c >= '0' && c <= '9' || c == '<' || c == '-' || c == '+' || strings.HasPrefix(text, "≈") {
+		classes = []string{classNumber, classAny}
+	} else if word, _, ok := strings.Cut(key, " "); ok {
+		classes = []string{word, classAny}
+	}
+	for _, class := range classes {
+		for _, p := range t.patterns[class] {
+			subject := text
+			if p.in[0].kind == 0 {
+				subject = key // it begins with words, which may begin a sentence
+			}
+			if !strings.Contains(subject, p.mark) {
+				continue
+			}
+			given := make(map[string]string, 4)
+			if t.match(p.in, subject, given, depth) {
+				return p.out.fill(t, given), true
+			}
+		}
+	}
+	return text, false
+}
+
+// match fits a text to a phrase, and notes what stands for its placeholders.
+func (t *Translator) match(f form, text string, given map[string]string, depth int) bool {
+	if len(f) == 0 {
+		return text == ""
+	}
+	p := f[0]
+	if p.kind == 0 {
+		rest, ok := strings.CutPrefix(text, p.text)
+		return ok && t.match(f[1:], rest, given, depth)
+	}
+	switch p.kind {
+	case 'n':
+		return t.matchForm(f, text, given, depth, len(numberForm.FindString(text)))
+	case 'd':
+		return t.matchForm(f, text, given, depth, length(durationForm, text))
+	case 'b':
+		return t.matchForm(f, text, given, depth, length(sizeForm, text))
+	case 't':
+		n := timeLength(text)
+		if n == 0 {
+			n = length(isoForm, text)
+		}
+		return t.matchForm(f, text, given, depth, n)
+	}
+	for n := 1; n <= len(text); n++ {
+		if len(f) > 1 {
+			next := strings.Index(text[min(n, len(text)):], f[1].text)
+			if next < 0 {
+				return false
+			}
+			n += next
+		} else {
+			n = len(text)
+		}
+		if !t.match(f[1:], text[n:], given, depth) {
+			continue
+		}
+		value := text[:n]
+		if p.kind == 'w' {
+			out, ok := t.phrase(value, depth+1)
+			if !ok {
+				out = foreign(value)
+			}
+			given[p.name] = out
+			return true
+		}
+		given[p.name] = foreign(value)
+		return true
+	}
+	return false
+}
+
+func length(re *regexp.Regexp, text string) int { return len(re.FindString(text)) }
+
+// matchForm takes n bytes of text for the placeholder that f begins with.
+func (t *Translator) matchForm(f form, text string, given map[string]string, depth, n int) bool {
+	if n == 0 || !t.match(f[1:], text[n:], given, depth) {
+		return false
+	}
+	given[f[0].name] = text[:n]
+	return true
+}
+
+// foreign is a text that stays as it is within Arabic.
+func foreign(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r > ' ' && r < 0x600 }) < 0 {
+		return text
+	}
+	return isolate(text)
+}
+
+// fill writes a phrase with what was given for its placeholders.
+func (f form) fill(t *Translator, given map[string]string) string {
+	if len(f) == 1 && f[0].kind == 0 {
+		return f[0].text
+	}
+	var b strings.Builder
+	for _, p := range f {
+		value := given[p.name]
+		switch {
+		case p.kind == 0:
+			b.WriteString(p.text)
+		case p.noun != "" && len(t.nouns[p.noun]) == forms:
+			b.WriteString(counted(value, t.nouns[p.noun]))
+		case p.kind == 'n':
+			b.WriteString(digits(value))
+		case p.kind == 'd':
+			b.WriteString(duration(value))
+		case p.kind == 'b':
+			b.WriteString(size(value))
+		case p.kind == 't' && isoForm.MatchString(value):
+			b.WriteString(isoDate(value))
+		case p.kind == 't':
+			b.WriteString(moment(value))
+		default:
+			b.WriteString(value)
+		}
+	}
+	return b.String()
+}
+
+// parted translates a text that is made of several, at the widest of its joints.
+func (t *Translator) parted(text string, depth int) (string, bool) {
+	for _, joint := range []struct {
+		english, arabic string
+		all             bool // each part has to be known
+	}{{" · ", " · ", false}, {"; ", "؛ ", false}, {": ", ": ", false}, {", ", "، ", true}, {" / ", " / ", true}} {
+		if !strings.Contains(text, joint.english) {
+			continue
+		}
+		parts := strings.Split(text, joint.english)
+		if joint.english == ": " {
+			parts = strings.SplitN(text, joint.english, 2)
+		}
+		known := 0
+		for i, part := range parts {
+			out, ok := t.phrase(part, depth+1)
+			switch {
+			case ok:
+				known++
+			case !worthwhile(part):
+				out, known = part, known+1
+			default:
+				out = foreign(part)
+			}
+			parts[i] = out
+		}
+		if known == len(parts) || known > 0 && !joint.all {
+			return strings.Join(parts, joint.arabic), true
+		}
+	}
+	return t.bracketed(text, depth)
+}
+
+// bracketed translates a text with a remark in brackets at its end.
+func (t *Translator) bracketed(text string, depth int) (string, bool) {
+	before, remark, ok := strings.Cut(text, " (")
+	if !ok || !strings.HasSuffix(remark, ")") {
+		return text, false
+	}
+	remark = strings.TrimSuffix(remark, ")")
+	first, ok1 := t.phrase(before, depth+1)
+	second, ok2 := t.phrase(remark, depth+1)
+	if !ok1 {
+		return text, false
+	}
+	if !ok2 {
+		second = foreign(remark)
+	}
+	return first + " (" + second + ")", true
+}

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/wosool/wosool/internal/fault"
+)
+
+// How much one page of a search looks at before it says how far it came. A line is
+// some hundred bytes, so that far more are looked at than of events' payloads.
+const (
+	auditFirst = 1000
+	auditMost  = 50_000
+	auditFor   = 300 * time.Millisecond
+)
+
+// auditSays tells of one line whether it says $1, or $2, the same text as PostgreSQL
+// spaces it in a document.
+const auditSays = `(
+	SELECT strpos(s.said, lower($1)) > 0 OR strpos(s.said, lower($2)) > 0
+	FROM (SELECT lower(concat_ws(' ', act, actor, subject, address, details::text)) AS said OFFSET 0) AS s
+) AS says`
+
+// searchAudit lists the lines that say the text. It looks at the lines that the other
+// filters choose, some at a time, until the page is full or has cost enough.
+func (db *DB) searchAudit(ctx context.Context, f AuditFilter, limit int) (AuditPage, error) {
+	var found []uuid.UUID
+	var last uuid.UUID
+	begun, size, whole := time.Now(), auditFirst, false
+	for looked := 0; len(found) <= limit && looked < auditMost && time.Since(begun) < auditFor; {
+		lines, err := db.lookInAudit(ctx, f, size)
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "57014" && ctx.Err() == nil {
+			if size == 1 {
+				return AuditPage{}, fault.New(fault.Unavailable, "the database is too slow to search at this moment")
+			}
+			size = max(size/8, 1)
+			continue
+		}
+		if err != nil {
+			return AuditPage{}, err
+		}
+		for _, l := range lines {
+			if l.Says {
+				found = append(found, l.ID)
+			}
+		}
+		if whole = len(lines) < size; whole {
+			break
+		}
+		looked += len(lines)
+		last = lines[len(lines)-1].ID
+		f.Cursor = last
+		size = max(min(size*2, auditMost/4, auditMost-looked), 1)
+	}
+	var page AuditPage
+	switch {
+	case len(found) > limit:
+		found, page.More = found[:limit], true
+	case !whole:
+		page.More, page.SearchedTo = true, last
+	}
+	if len(found) == 0 {
+		return page, nil
+	}
+	rows, err := db.pool.Query(ctx, `SELECT `+auditColumns+` FROM audit WHERE id = ANY($1) ORDER BY id DESC`, found)
+	if err != nil {
+		return AuditPage{}, fmt.Errorf("search the audit: %w", err)
+	}
+	if page.Entries, err = pgx.CollectRows(rows, pgx.RowToStructByName[AuditEntry]); err != nil {
+		return AuditPage{}, fmt.Errorf("search the audit: %w", err)
+	}
+	return page, nil
+}
+
+// auditLine is a line that was looked at.
+type auditLine struct {
+	ID   uuid.UUID
+	Says bool
+}
+
+// lookInAudit looks at up to size lines that the filter chooses, in its direction.
+func (db *DB) lookInAudit(ctx context.Context, f AuditFilter, size int) (lines []auditLine, err error) {
+	query, args := auditQuery(f, "id, "+auditSays, size, f.Text, spaced(f.Text))
+	err = db.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true)`,
+			fmt.Sprint(textStop.Milliseconds())); err != nil {
+			return fmt.Errorf("search the audit: %w", err)
+		}
+		rows, err := tx.Query(ctx, query, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+		if err != nil {
+			return fmt.Errorf("search the audit: %w", err)
+		}
+		if lines, err = pgx.CollectRows(rows, pgx.RowToStructByName[auditLine]); err != nil {
+			return fmt.Errorf("search the audit: %w", err)
+		}
+		return nil
+	})
+	return lines, err
+}
+
+// How much of the audit one export gives.
+const (
+	AuditExported = 100_000
+	exportChunk   = 1000
+	exportFor     = time.Minute
+)
+
+// AuditCut says why an export is not all of what was asked for.
+type AuditCut string
+
+// The reasons.
+const (
+	AuditWhole   AuditCut = ""     // it is all
+	AuditTooMany AuditCut = "many" // there are more than AuditExported
+	AuditTooLong AuditCut = "long" // it took too long: a rare text in a large audit
+)
+
+// ExportAudit hands the lines that the filter chooses to write, newest first, some at
+// a time, and never holds more than those. It tells where and why it ended before the
+// end. An error of write ends it.
+func (db *DB) ExportAudit(ctx context.Context, f AuditFilter, write func([]AuditEntry) error) (cut AuditCut, to uuid.UUID, err error) {
+	return db.exportAudit(ctx, f, AuditExported, exportFor, write)
+}
+
+func (db *DB) exportAudit(
+	ctx context.Context, f AuditFilter, most int, longest time.Duration, write func([]AuditEntry) error,
+) (cut AuditCut, to uuid.UUID, err error) {
+	f.Newer = false
+	begun := time.Now()
+	for left := most; ; {
+		page, err := db.auditPage(ctx, f, min(left, exportChunk))
+		if err != nil {
+			return AuditWhole, f.Cursor, err
+		}
+		if len(page.Entries) > 0 {
+			if err := write(slices.Clip(page.Entries)); err != nil {
+				return AuditWhole, f.Cursor, err
+			}
+			f.Cursor = page.Entries[len(page.Entries)-1].ID
+		}
+		if page.SearchedTo != uuid.Nil {
+			f.Cursor = page.SearchedTo
+		}
+		left -= len(page.Entries)
+		switch {
+		case !page.More:
+			return AuditWhole, f.Cursor, nil
+		case left == 0:
+			return AuditTooMany, f.Cursor, nil
+		case time.Since(begun) > longest:
+			return AuditTooLong, f.Cursor, nil
+		}
+	}
+}
