@@ -27,17 +27,17 @@ up: ## the compose file's services, built anew (docs/compose.md; ARGS="-d --scal
 
 .PHONY: test
 test: generated lint compiler browser ## all that CI runs: generated code, linters, tests with the race detector
-	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m $(ARGS) ./...
+	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -vet=off -shuffle=on -count=1 -timeout=12m $(ARGS) ./...
 
 .PHONY: faults
 faults: compiler ## kills, outages and misbehaving vendors against whole systems (part of test)
-	@REFRESHES=$${REFRESHES:-2000} exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m -parallel=4 -run '^TestFault' $(ARGS) \
+	@RACE_PROGRAMS=1 REFRESHES=$${REFRESHES:-2000} exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m -parallel=4 -run '^TestFault' $(ARGS) \
 		$$(grep -rl --include='*_test.go' '^func TestFault' ./cmd ./internal | xargs -n1 dirname | sort -u)
 
 .PHONY: soak
 soak: compiler ## imports of lists that shift, 200 seeds each; then the same as faults, at random until the time is over (MINUTES=30 SEED=7)
 	@SHIFT_SEEDS=$${SHIFT_SEEDS:-200} $(services) --fast -- go test -race -count=1 -timeout=0 -run '^Test(PageShift|ReconcileFindsWhatWasMissed)$$' ./internal/imports
-	@SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) exec $(services) --fast -- go test -race -tags=soak -count=1 -timeout=0 -v -run '^TestSoak$$' $(ARGS) ./internal/systemtest
+	@RACE_PROGRAMS=1 SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) exec $(services) --fast -- go test -race -tags=soak -count=1 -timeout=0 -v -run '^TestSoak$$' $(ARGS) ./internal/systemtest
 
 .PHONY: test-short
 test-short: ## the tests without the race detector and without the long ones

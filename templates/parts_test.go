@@ -140,7 +140,7 @@ func TestFrame(t *testing.T) {
 		"the search":                    doc.Find("form[action='/admin/search'] input[name=q]").Length() == 1,
 		"sign out posts":                doc.Find("form[action='/admin/sign-out'][method=post]").Length() == 1,
 		"a link leads past the bar":     doc.Find("a.skip[href='#main']").Length() == 1 && doc.Find("main#main").Length() == 1,
-		"every key of the list is true": doc.Find("[data-go]").Length() == 6,
+		"every key of the list is true": doc.Find("[data-go]").Length() == 7,
 	}
 	for what, ok := range checks {
 		if !ok {

@@ -219,7 +219,7 @@ func TestFaultKeysetIsRotatedWhileTheFleetRuns(t *testing.T) {
 		}
 		opened++
 	}
-	if err := rows.Err(); err != nil || opened != f.sealed.Load() {
+	if err := rows.Err(); err != nil || opened < f.sealed.Load() { // one whose answer was lost is kept as well
 		t.Errorf("%d of %d deliveries are sealed, %v", opened, f.sealed.Load(), err)
 	}
 	if f.oauth.reuses != 0 || f.oauth.n < 3*len(f.tenants) {

@@ -77,22 +77,36 @@ func TestHTML(t *testing.T) {
 	t.Parallel()
 	tr := translator(t)
 	for _, c := range []struct{ name, in, want string }{
-		{"the document", `<!DOCTYPE html><html lang="en" dir="ltr" data-theme="dark"><title>Tenants · wosool</title>`,
-			`<!DOCTYPE html><html lang="ar" dir="rtl" data-theme="dark"><title>المتاجر · ` + "\u2068wosool\u2069" + `</title>`},
+		{
+			"the document", `<!DOCTYPE html><html lang="en" dir="ltr" data-theme="dark"><title>Tenants · wosool</title>`,
+			`<!DOCTYPE html><html lang="ar" dir="rtl" data-theme="dark"><title>المتاجر · ` + "\u2068wosool\u2069" + `</title>`,
+		},
 		{"blanks and entities", "<p>\n\tIt can&#39;t be done as things are\n</p>", "<p>\n\tلا يمكن ذلك والحال كما هي\n</p>"},
 		{"names", `<td><bdi>Ready</bdi> <bdi translate="yes">Ready</bdi></td>`, `<td><bdi>Ready</bdi> <bdi translate="yes">جاهز</bdi></td>`},
-		{"data", `<code>Ready</code><pre>3 events</pre><kbd>g</kbd><span class="mono small">12</span><textarea>Ready</textarea>`,
-			`<code>Ready</code><pre>3 events</pre><kbd>g</kbd><span class="mono small">12</span><textarea>Ready</textarea>`},
-		{"script", `<script>if (1 < 2) "Ready"</script><style>a::after { content: "Ready" }</style>Ready`,
-			`<script>if (1 < 2) "Ready"</script><style>a::after { content: "Ready" }</style>جاهز`},
-		{"attributes", `<td class="mono" data-label="Merchant"><button title="Copy" data-copy="Ready" value="Ready" aria-label='Copy'>x</button></td>`,
-			`<td class="mono" data-label="التاجر"><button title="نسخ" data-copy="Ready" value="Ready" aria-label='نسخ'>x</button></td>`},
-		{"buttons of forms", `<input type="submit" value="Retry"><input value="Retry" placeholder="Search">`,
-			`<input type="submit" value="إعادة المحاولة"><input value="Retry" placeholder="بحث">`},
-		{"left out", `<a translate="no" title="Ready"><b title="Ready">Ready</b></a><p lang="en">Ready</p>`,
-			`<a translate="no" title="Ready"><b title="Ready">Ready</b></a><p lang="en">Ready</p>`},
-		{"a sense by its place", `<td data-label="Lane">provisioning</td><td data-label="Status">provisioning</td>`,
-			`<td data-label="المسار">التجهيز</td><td data-label="الحالة">قيد التجهيز</td>`},
+		{
+			"data", `<code>Ready</code><pre>3 events</pre><kbd>g</kbd><span class="mono small">12</span><textarea>Ready</textarea>`,
+			`<code>Ready</code><pre>3 events</pre><kbd>g</kbd><span class="mono small">12</span><textarea>Ready</textarea>`,
+		},
+		{
+			"script", `<script>if (1 < 2) "Ready"</script><style>a::after { content: "Ready" }</style>Ready`,
+			`<script>if (1 < 2) "Ready"</script><style>a::after { content: "Ready" }</style>جاهز`,
+		},
+		{
+			"attributes", `<td class="mono" data-label="Merchant"><button title="Copy" data-copy="Ready" value="Ready" aria-label='Copy'>x</button></td>`,
+			`<td class="mono" data-label="التاجر"><button title="نسخ" data-copy="Ready" value="Ready" aria-label='نسخ'>x</button></td>`,
+		},
+		{
+			"buttons of forms", `<input type="submit" value="Retry"><input value="Retry" placeholder="Search">`,
+			`<input type="submit" value="إعادة المحاولة"><input value="Retry" placeholder="بحث">`,
+		},
+		{
+			"left out", `<a translate="no" title="Ready"><b title="Ready">Ready</b></a><p lang="en">Ready</p>`,
+			`<a translate="no" title="Ready"><b title="Ready">Ready</b></a><p lang="en">Ready</p>`,
+		},
+		{
+			"a sense by its place", `<td data-label="Lane">provisioning</td><td data-label="Status">provisioning</td>`,
+			`<td data-label="المسار">التجهيز</td><td data-label="الحالة">قيد التجهيز</td>`,
+		},
 		{"markup in a name is text", `<p>Suspend &lt;script&gt;?</p>`, "<p>إيقاف \u2068&lt;script&gt;\u2069 مؤقتًا؟</p>"},
 		{"comments", `<!-- Ready --><br/>Ready<hr>`, `<!-- Ready --><br/>جاهز<hr>`},
 	} {

@@ -166,7 +166,7 @@ func compile(phrase string) (form, error) {
 		}
 		inside, after, ok := strings.Cut(rest, "}")
 		name, noun, _ := strings.Cut(inside, "@")
-		if !ok || name == "" || !strings.Contains("ndbtwx", name[:1]) {
+		if !ok || name == "" || !strings.ContainsRune("ndbtwx", rune(name[0])) {
 			return nil, fmt.Errorf("no placeholder: {%s", rest)
 		}
 		f = append(f, part{kind: name[0], name: name, noun: noun})

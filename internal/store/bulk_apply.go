@@ -202,7 +202,8 @@ func (db *DB) EndBulkTurn(ctx context.Context, l Lease) (tasks []Task, err error
 func (b Bulk) do(ctx context.Context, tx pgx.Tx, item BulkItem) (out bulkOutcome, err error) {
 	out.state = ItemDone
 	details := map[string]any{"bulk": b.ID, "reason": b.Reason}
-	name, owner := "", item.Subject
+	var name string
+	owner := item.Subject
 	if b.Kind == BulkTenants {
 		name = "tenant." + b.Act
 		err = b.doTenant(ctx, tx, item, &out, details)

@@ -75,10 +75,12 @@ func bulkVerdicts(b Bulk, alone bool) string {
 		return from(tenantRule(b.Act), `tenants AS t ON t.id = i.subject`, `t.id IS NULL THEN 'it is gone'`, ``)
 	case BulkEvents:
 		// The payload is looked for by its key, in the one day that can have it.
-		return from(bulkRule{why: `
+		return from(bulkRule{
+			why: `
 			WHEN e.status = 'received' THEN 'it is on its way already'
 			WHEN (SELECT p.event_id FROM event_payloads AS p WHERE p.event_id = i.subject LIMIT 1) IS NULL THEN 'what it said is no longer kept'`,
-			note: `''`}, `events AS e ON e.id = i.subject`, `e.id IS NULL THEN 'it is gone'`, ``)
+			note: `''`,
+		}, `events AS e ON e.id = i.subject`, `e.id IS NULL THEN 'it is gone'`, ``)
 	}
 	var parts []string
 	for _, t := range workTables() {

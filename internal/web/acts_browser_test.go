@@ -24,6 +24,10 @@ func notOffered(pattern string) string {
 		return "it needs a code of an app"
 	case strings.HasPrefix(pattern, "/admin/bulk/{id}/"):
 		return "what it offers depends on how far the workers are"
+	case strings.HasPrefix(pattern, "/admin/imports/{id}/re"):
+		return "the import that is opened here runs: TestActsOnAnImport and TestRetryWhereItFailed press it"
+	case strings.HasPrefix(pattern, "/admin/settings/operators/{id}/"):
+		return "it would lock out who presses: TestSettingsInABrowser does it to somebody else"
 	}
 	return ""
 }

@@ -188,8 +188,8 @@ var (
 	isolated  = regexp.MustCompile(`\x{2068}[^\x{2069}]*\x{2069}`)
 	sentences = regexp.MustCompile(`[A-Za-z']{2,} [A-Za-z']{2,}`)
 	// said is what others say, which nobody can translate: names and errors that are seeded.
-	said = regexp.MustCompile(`Dates of Qassim|Dune & Sons|Closed for Eid|Abaya House|Honey of Taif[^⁩]*|Coffee & Co\.[^⁩]*|` +
-		`(?:salla: |clerk: )?[A-Z]+ /[^⁩]*|the organization's name is taken|Internal error, after 12 attempts`)
+	said = regexp.MustCompile(`Dates of Qassim|Dune & Sons|Closed for Eid|Abaya House|Honey of Taif[^\x{2069}]*|Coffee & Co\.[^\x{2069}]*|` +
+		`(?:salla: |clerk: )?[A-Z]+ /[^\x{2069}]*|the organization's name is taken|Internal error, after 12 attempts`)
 )
 
 const verbatim = "bdi, code, pre, kbd, samp, script, style, textarea, .mono"

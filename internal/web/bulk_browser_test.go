@@ -37,11 +37,9 @@ func TestBulkInABrowser(t *testing.T) {
 	tab.Shoot("bulk-ticked")
 	tab.Press("Suspend…")
 	tab.Shows("3 stores would be suspended")
-	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int64{1440, 420} {
-			tab.Look(theme, width)
-			tab.Shoot(fmt.Sprintf("bulk-draft-%s-%d", theme, width))
-		}
+	for theme, width := range map[string]int64{"light": 1440, "dark": 420} {
+		tab.Look(theme, width)
+		tab.Shoot(fmt.Sprintf("bulk-draft-%s-%d", theme, width))
 	}
 	tab.Look("light", 1440)
 	tab.Fill("why", "the bank asked for it")

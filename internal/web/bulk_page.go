@@ -190,8 +190,11 @@ func (s *Server) bulkCSV(w http.ResponseWriter, r *http.Request) error {
 			write(i.N, i.Subject, i.Task, i.Event, i.Store, i.Merchant, textID(i.TenantID), i.State, i.Outcome, i.DoneAt)
 		}
 		out.Flush()
-		if !more || out.Error() != nil {
+		if !more {
 			return nil
+		}
+		if r.Context().Err() != nil { // nobody reads on
+			panic(http.ErrAbortHandler)
 		}
 		after := list[len(list)-1].N
 		if list, more, err = s.DB.BulkItems(r.Context(), b, store.BulkItemFilter{After: after, Limit: csvBatch}); err != nil {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,8 @@ type feeds struct {
 }
 
 // What making the parts of all open pages together may take: a twentieth of the time,
-// unless that would let one be older than so many times what it should.
+// unless that would let one be older than so many times what it should. Imports are
+// never shown as they were more than two seconds ago: their pages do not wait.
 const (
 	feedsShare = 20
 	feedsRest  = 3
@@ -30,6 +32,7 @@ const (
 // its viewers comes first after the last shot is over makes the next one.
 type feed struct {
 	every, beat time.Duration
+	most        int           // times every that a shot may be shown
 	viewers     int           // guarded by feeds.mu
 	turn        chan struct{} // holds one token: who has it may make a shot
 	others      *atomic.Int64 // how many feeds are open, with this one
@@ -45,12 +48,15 @@ func (l *feeds) join(address string) (f *feed, leave func()) {
 	defer l.mu.Unlock()
 	f = l.open[address]
 	if f == nil {
-		f = &feed{every: l.every, beat: l.beat, turn: make(chan struct{}, 1), others: &l.count}
+		f = &feed{most: feedsRest, every: l.every, beat: l.beat, turn: make(chan struct{}, 1), others: &l.count}
 		if f.every == 0 {
 			f.every = liveEvery
 		}
 		if f.beat == 0 {
 			f.beat = liveBeat
+		}
+		if showsImports(address) {
+			f.most = 1
 		}
 		if l.open == nil {
 			l.open = make(map[string]*feed)
@@ -101,5 +107,10 @@ func (f *feed) now(ctx context.Context, parts func(context.Context) (map[string]
 // are not quite in step, so that it is a little less than they wait.
 func (f *feed) rest(took time.Duration) time.Duration {
 	fair := took * feedsShare * time.Duration(f.others.Load())
-	return min(max(fair, f.every), f.every*feedsRest) * 9 / 10
+	return min(max(fair, f.every), f.every*time.Duration(f.most)) * 9 / 10
+}
+
+// showsImports tells whether an address is that of a page that shows how imports go on.
+func showsImports(address string) bool {
+	return strings.Contains(address, importsPath) || strings.Contains(address, tenantsPath+"/")
 }

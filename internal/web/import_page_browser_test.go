@@ -76,7 +76,7 @@ func TestImportPageInABrowser(t *testing.T) {
 	tab := browsertest.Open(t)
 	tab.Cookie(server.URL, d.cookie)
 
-	for theme, width := range map[string]int64{"light": 1440, "dark": 420} { // the four together: TestEveryPageInABrowser
+	for theme, width := range map[string]int64{"light": 1440, "dark": 420} {
 		tab.Look(theme, width)
 		for name, page := range map[string]struct{ path, shows string }{
 			"import":            {importHref(run), "Salla allows 2 requests a second"},

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wosool/wosool/internal/dbtest"
+	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/templates"
 )
 
@@ -54,7 +55,7 @@ func newStudio(t *testing.T) *studio {
 		})
 	})
 	signed := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		page.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), operatorKey{}, Operator{ID: operator, Session: session})))
+		page.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), operatorKey{}, Operator{ID: operator, Session: session, Role: store.RoleAdmin})))
 	})
 	server := httptest.NewUnstartedServer(st.s.withConsole(withTimeout(testLimit)(signed)))
 	server.Config.ReadTimeout, server.Config.WriteTimeout = testLimit, testLimit

@@ -49,11 +49,9 @@ func looks() []look {
 	}
 	return []look{
 		{store.RoleAdmin, "light", "en", 1440, allRules, true},
-		{store.RoleAdmin, "dark", "ar", 1440, contrastAlone, false},
-		{store.RoleAdmin, "light", "ar", 390, allRules, false},
-		{store.RoleAdmin, "dark", "en", 390, contrastAlone, true},
+		{store.RoleAdmin, "dark", "ar", 390, allRules, false},
 		{store.RoleOperator, "dark", "en", 1440, none, false},
-		{store.RoleViewer, "light", "ar", 1440, none, false},
+		{store.RoleViewer, "light", "ar", 390, none, false},
 	}
 }
 

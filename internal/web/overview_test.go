@@ -46,7 +46,7 @@ func TestOverviewWhereAllIsWell(t *testing.T) {
 	health := healthOf(doc)
 	for label, want := range map[string]string{
 		"API": "answers", "Workers": "1 runs 0 tasks in hand", "Redis": "answers", "PostgreSQL": "answers",
-		"Salla": "in order last answered 3 min ago", "Clerk": "in order last answered 3 min ago",
+		"Salla": "in order last answered ", "Clerk": "in order last answered ",
 	} {
 		if got := health[label]; !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q, want %q", label, got, want)

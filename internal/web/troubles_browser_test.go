@@ -54,7 +54,7 @@ func TestTroublesInABrowser(t *testing.T) {
 		{"install-done", "/install-done", "Your store is connected"},
 		{"install-bare", "/salla/callback", "Begin again"},
 	}
-	for theme, width := range map[string]int64{"light": 1440, "dark": 390} { // the four together: TestEveryPageInABrowser
+	for theme, width := range map[string]int64{"light": 1440, "dark": 390} {
 		tab.Look(theme, width)
 		for _, page := range pages {
 			tab.Go(server.URL+page.path, page.shows)
