@@ -25,16 +25,16 @@ func controlDatabase(ctx context.Context) (pool *pgxpool.Pool, drop func() error
 	if err := onServer(ctx, address, `CREATE DATABASE `+name); err != nil {
 		return nil, nil, err
 	}
-	drop = func() error {
+	gone := func() error {
 		return onServer(context.WithoutCancel(ctx), address, `DROP DATABASE `+name+` WITH (FORCE)`)
 	}
 	pool, err = migrated(ctx, address, name)
 	if err != nil {
-		return nil, nil, errors.Join(err, drop())
+		return nil, nil, errors.Join(err, gone())
 	}
 	return pool, func() error {
 		pool.Close()
-		return drop()
+		return gone()
 	}, nil
 }
 
