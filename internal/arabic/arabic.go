@@ -84,9 +84,6 @@ func (t *Translator) HTML(w io.Writer, page []byte) error {
 	return nil
 }
 
-// Text gives one text in Arabic; ok is false where the catalogue does not have it.
-func (t *Translator) Text(text string) (arabic string, ok bool) { return t.within("", text) }
-
 // within translates a text that stands in a cell or a field of the given name.
 func (t *Translator) within(place, text string) (string, bool) {
 	if len(text) > longest || !worthwhile(text) {

@@ -1,4 +1,4 @@
-package arabic_test
+package arabic
 
 import (
 	"fmt"
@@ -7,13 +7,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/wosool/wosool/internal/arabic"
 )
 
-func translator(t testing.TB) *arabic.Translator {
+func translator(t testing.TB) *Translator {
 	t.Helper()
-	tr, err := arabic.New()
+	tr, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +53,7 @@ func TestText(t *testing.T) {
 		"the customer's e-mail (\"email\") is missing":                       "عميل: البريد الإلكتروني (\u2068\"email\"\u2069) مفقود",
 		"Salla does not answer since 14:02: deliveries are kept, work waits": "سلة لا يستجيب منذ ١٤:٠٢: التسليمات محفوظة والعمل ينتظر",
 	} {
-		if got, ok := tr.Text(english); !ok || got != want {
+		if got, ok := tr.within("", english); !ok || got != want {
 			t.Errorf("%q is %q (%t), want %q", english, got, ok, want)
 		}
 	}
@@ -66,7 +64,7 @@ func TestUnknownTextStays(t *testing.T) {
 	t.Parallel()
 	tr := translator(t)
 	for _, text := range []string{"order.created", "Nakheel Store", "نخيل", "", "…", "pq: syntax error", strings.Repeat("long ", 1000)} {
-		if got, ok := tr.Text(text); ok || got != text {
+		if got, ok := tr.within("", text); ok || got != text {
 			t.Errorf("%q became %q", text, got)
 		}
 	}

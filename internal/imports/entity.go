@@ -14,11 +14,16 @@ func Entity(name string, data json.RawMessage) (resource, id string) {
 	if resource = resourceOf(name); resource == "" || !Follows(name) || d == nil {
 		return "", ""
 	}
-	if resource == tenantdb.Orders && (d.has("order") || name == "order.status.updated" && d.object("status") == nil) {
-		data = d["order"]
-	}
-	if id = parse(data).id("id"); id == "" {
+	if id = parse(subject(name, resource, data, d)).id("id"); id == "" {
 		return "", ""
 	}
 	return resource, id
+}
+
+// subject gives the part of an event's data, which is d, that is the record itself.
+func subject(name, resource string, data json.RawMessage, d document) json.RawMessage {
+	if resource == tenantdb.Orders && (d.has("order") || name == "order.status.updated" && d.object("status") == nil) {
+		return d["order"] // of order.status.updated: the id beside it is the status's
+	}
+	return data
 }

@@ -51,10 +51,7 @@ func (im *Importer) ApplyEvent(ctx context.Context, ev LiveEvent) ([]store.Want,
 	if d == nil {
 		return nil, fault.New(fault.Invalid, "the event's data is not an object")
 	}
-	raw := ev.Payload
-	if resource == tenantdb.Orders && (d.has("order") || ev.Name == "order.status.updated" && d.object("status") == nil) {
-		raw = d["order"] // of order.status.updated: the id beside it is the status's
-	}
+	raw := subject(ev.Name, resource, ev.Payload, d)
 	id := parse(raw).id("id")
 	if id == "" {
 		return nil, fault.New(fault.Invalid, "the event names no %s", strings.TrimSuffix(resource, "s"))

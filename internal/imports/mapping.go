@@ -50,8 +50,9 @@ func mapRecord(resource string, f form, raw json.RawMessage, at time.Time) (mapp
 	if d == nil {
 		return m, noRecord(raw)
 	}
+	hash, _ := identify(raw) // it is valid: it was parsed
 	m.Record = tenantdb.Record{
-		Key: d.id("id"), Document: raw, Hash: hashOf(raw), Fields: fields{},
+		Key: d.id("id"), Document: raw, Hash: hash, Fields: fields{},
 		SourceUpdatedAt: d.time("updated_at"), ReadAt: at,
 	}
 	if m.Record.Key == "" {

@@ -31,7 +31,6 @@ type fetched struct {
 	items   *tenantdb.Record // of an order
 	reject  *tenantdb.Reject // it cannot be kept
 	deleted bool             // the source calls it deleted
-	strange string
 }
 
 // Read reads one record again: for an event that could not tell the whole, or
@@ -100,7 +99,7 @@ func (im *Importer) fetch(ctx context.Context, db *tenantdb.DB, t asked, resourc
 		return fetched{}, err
 	}
 	m, err := mapRecord(resource, asDetail, doc.Body, t.Began)
-	got := fetched{shape: m.Shape, record: m.Record, deleted: m.Deleted, strange: m.Strange}
+	got := fetched{shape: m.Shape, record: m.Record, deleted: m.Deleted}
 	if bad, ok := errors.AsType[*invalid](err); ok {
 		m.Record.Key = id
 		kept := reject(m, m.Shape.Resource, doc.Body, bad)

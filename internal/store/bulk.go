@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -76,7 +75,7 @@ type Bulk struct {
 	ID         uuid.UUID
 	Kind       string
 	Act        string
-	Arguments  json.RawMessage
+	Arguments  BulkArguments
 	Filter     string // in words: what was chosen
 	Reason     *string
 	Actor      string // who started it, before that who chose
@@ -101,16 +100,9 @@ type Bulk struct {
 const bulkColumns = `id, kind, act, arguments, filter, reason, actor, address, undo_of, status, beyond,
 	total, done, changed, skipped, failed, created_at, started_at, finished_at, state, lease_until, last_error`
 
-// bulkArguments is what an act is told besides its subjects.
-type bulkArguments struct {
+// BulkArguments is what an act is told besides its subjects.
+type BulkArguments struct {
 	Resources []string `json:"resources,omitempty"` // of an import; none: all
-}
-
-// Resources is what an import of the bulk act reads; none: everything.
-func (b Bulk) Resources() []string {
-	var a bulkArguments
-	_ = json.Unmarshal(b.Arguments, &a) // it is ours, and always an object
-	return a.Resources
 }
 
 // GivenUp tells whether the act's work failed for good before it came to its end.

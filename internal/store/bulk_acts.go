@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -28,18 +27,14 @@ func (db *DB) StartBulk(ctx context.Context, id uuid.UUID, s BulkStart, by Actor
 		}
 	}
 	return db.bulkAct(ctx, id, "started", "bulk.start", by, func(tx pgx.Tx, b Bulk) (*Task, error) {
-		var given bulkArguments
+		var given BulkArguments
 		if b.Act == BulkImport {
 			given.Resources = s.Resources
-		}
-		doc, err := json.Marshal(given)
-		if err != nil {
-			return nil, fmt.Errorf("start a bulk act: %w", err)
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE bulk_acts
 			SET status = 'running', arguments = $2, reason = $3, actor = $4, address = nullif($5, ''), started_at = now()
-			WHERE id = $1`, id, doc, s.Reason, by.Name, by.Address); err != nil {
+			WHERE id = $1`, id, given, s.Reason, by.Name, by.Address); err != nil {
 			return nil, fmt.Errorf("start a bulk act: %w", err)
 		}
 		task, err := assign(ctx, tx, KindBulkApply, id)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 )
 
 // EventsAboutMost is up to which number EventsAbout counts.
@@ -22,7 +21,7 @@ func (db *DB) EventsAbout(ctx context.Context) (map[string]int64, error) {
 	if total < EventsCounted {
 		return db.EventStats(ctx)
 	}
-	rows, err := db.pool.Query(ctx, `
+	return db.countEvents(ctx, map[string]int64{}, `
 		SELECT w.status, CASE WHEN c.n < $2 THEN c.n ELSE greatest(c.n, (coalesce(e.frequency, 0) * $1)::bigint) END
 		FROM unnest(ARRAY['received', 'waiting', 'applied', 'ignored', 'failed']) AS w (status)
 		CROSS JOIN LATERAL (
@@ -33,19 +32,6 @@ func (db *DB) EventsAbout(ctx context.Context) (map[string]int64, error) {
 			FROM pg_stats
 			WHERE schemaname = current_schema() AND tablename = 'events' AND attname = 'status'
 		) AS e USING (status)`, total, int64(EventsAboutMost))
-	if err != nil {
-		return nil, fmt.Errorf("count events: %w", err)
-	}
-	stats := map[string]int64{}
-	var status string
-	var n int64
-	if _, err := pgx.ForEachRow(rows, []any{&status, &n}, func() error {
-		stats[status] = n
-		return nil
-	}); err != nil {
-		return nil, fmt.Errorf("count events: %w", err)
-	}
-	return stats, nil
 }
 
 // merchantOf is the merchant of a tenant; nil where it has none, or is gone.

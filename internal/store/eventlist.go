@@ -220,6 +220,11 @@ func (db *DB) EventStats(ctx context.Context) (map[string]int64, error) {
 			) AS s
 			WHERE s.status IN ('applied', 'ignored')`, []any{total}
 	}
+	return db.countEvents(ctx, stats, query, args...)
+}
+
+// countEvents adds to stats what the query counts by status, and gives them back.
+func (db *DB) countEvents(ctx context.Context, stats map[string]int64, query string, args ...any) (map[string]int64, error) {
 	rows, err := db.pool.Query(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("count events: %w", err)

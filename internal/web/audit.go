@@ -216,10 +216,12 @@ func (s *Server) auditView(
 		Groups: chips(auditPath, withoutAct, "group", auditChips(acts)), Scope: auditScope(q, labels, at), Empty: auditEmpty(q),
 		CSV: listHref(auditPath+"/export.csv", q.filters, "", ""), JSON: listHref(auditPath+"/export.json", q.filters, "", ""),
 	}
-	for _, e := range found.Entries {
+	rows := make([]uuid.UUID, len(found.Entries))
+	for i, e := range found.Entries {
+		rows[i] = e.ID
 		v.Rows = append(v.Rows, auditRow(e, labels, at))
 	}
-	top, bottom := q.ends(found)
+	top, bottom := q.keyset.ends(rows, found.SearchedTo)
 	if found.SearchedTo != uuid.Nil && !q.Newer {
 		v.Found = searchedWords(at(store.EventTime(found.SearchedTo)))
 		v.Empty = templates.EmptyView{Title: "No act like this so far", Text: "Older ones were not looked at yet: go on with Older."}
@@ -228,22 +230,6 @@ func (s *Server) auditView(
 		v.Pager = q.keyset.pager(auditPath, q.filters, top, bottom, found.More)
 	}
 	return v, nil
-}
-
-// ends are where a page of the list begins and ends, as eventsQuery.ends has it.
-func (q auditQuery) ends(found store.AuditPage) (top, bottom uuid.UUID) {
-	top, bottom = justBefore(q.keyset.Cursor), q.keyset.Cursor
-	if n := len(found.Entries); n > 0 {
-		top, bottom = found.Entries[0].ID, found.Entries[n-1].ID
-	}
-	switch {
-	case found.SearchedTo == uuid.Nil:
-	case q.Newer:
-		top = found.SearchedTo
-	default:
-		bottom = found.SearchedTo
-	}
-	return top, bottom
 }
 
 // auditForm are the fields that narrow the list. What is chosen is offered also where

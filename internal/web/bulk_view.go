@@ -160,9 +160,9 @@ func bulkFacts(b store.Bulk, at func(time.Time) templates.Moment) []templates.Fa
 	if b.FinishedAt != nil {
 		list = append(list, templates.Fact{Label: "Ended", Time: &finished})
 	}
-	if len(b.Resources()) > 0 {
-		words := make([]string, len(b.Resources()))
-		for i, resource := range b.Resources() {
+	if len(b.Arguments.Resources) > 0 {
+		words := make([]string, len(b.Arguments.Resources))
+		for i, resource := range b.Arguments.Resources {
 			words[i] = resourceWords(resource)
 		}
 		list = append(list, templates.Fact{Label: "Reads", Value: joined(words...)})

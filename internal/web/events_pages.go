@@ -224,13 +224,15 @@ func (s *Server) eventsView(
 		Scope:    eventScope(q, at),
 		Empty:    eventsEmpty(q),
 	}
-	for _, e := range found.Events {
+	rows := make([]uuid.UUID, len(found.Events))
+	for i, e := range found.Events {
+		rows[i] = e.ID
 		v.Rows = append(v.Rows, eventRow(e, labels, at))
 	}
 	if len(found.Events) > 0 {
 		v.Bulk = bulkBar(store.BulkEvents, q.filters, chosenCount(v.Statuses))
 	}
-	top, bottom := q.ends(found)
+	top, bottom := q.keyset.ends(rows, found.SearchedTo)
 	if found.SearchedTo != uuid.Nil && !q.Newer {
 		v.Found = searchedWords(at(store.EventTime(found.SearchedTo)))
 		v.Empty = templates.EmptyView{Title: "No event like this so far", Text: "Older ones were not looked at yet: go on with Older."}
@@ -239,34 +241,6 @@ func (s *Server) eventsView(
 		v.Pager = q.keyset.pager(eventsPath, q.filters, top, bottom, found.More)
 	}
 	return v, nil
-}
-
-// ends are where a page of the list begins and ends. A search that looked at enough
-// ends with the last event that it looked at, even without having found one.
-func (q eventsQuery) ends(found store.EventPage) (top, bottom uuid.UUID) {
-	top, bottom = justBefore(q.keyset.Cursor), q.keyset.Cursor
-	if n := len(found.Events); n > 0 {
-		top, bottom = found.Events[0].ID, found.Events[n-1].ID
-	}
-	switch {
-	case found.SearchedTo == uuid.Nil:
-	case q.Newer:
-		top = found.SearchedTo
-	default:
-		bottom = found.SearchedTo
-	}
-	return top, bottom
-}
-
-// justBefore is the id before id: what is newer than it has id in it.
-func justBefore(id uuid.UUID) uuid.UUID {
-	for i := len(id) - 1; i >= 0; i-- {
-		id[i]--
-		if id[i] != 0xff {
-			break
-		}
-	}
-	return id
 }
 
 // eventStatuses are the statuses as a filter; without counts where stats is nil.

@@ -2,9 +2,7 @@ package web
 
 import (
 	"context"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/a-h/templ"
@@ -15,27 +13,16 @@ import (
 type feeds struct {
 	every, beat time.Duration // zero: liveEvery and liveBeat
 
-	mu    sync.Mutex
-	open  map[string]*feed
-	count atomic.Int64 // of open
+	mu   sync.Mutex
+	open map[string]*feed
 }
-
-// What making the parts of all open pages together may take: a twentieth of the time,
-// unless that would let one be older than so many times what it should. Imports are
-// never shown as they were more than two seconds ago: their pages do not wait.
-const (
-	feedsShare = 20
-	feedsRest  = 3
-)
 
 // feed is one address that somebody looks at. Nothing runs for it: whoever of
 // its viewers comes first after the last shot is over makes the next one.
 type feed struct {
 	every, beat time.Duration
-	most        int           // times every that a shot may be shown
 	viewers     int           // guarded by feeds.mu
 	turn        chan struct{} // holds one token: who has it may make a shot
-	others      *atomic.Int64 // how many feeds are open, with this one
 
 	// Guarded by turn.
 	over time.Time // when the shot is
@@ -48,21 +35,17 @@ func (l *feeds) join(address string) (f *feed, leave func()) {
 	defer l.mu.Unlock()
 	f = l.open[address]
 	if f == nil {
-		f = &feed{most: feedsRest, every: l.every, beat: l.beat, turn: make(chan struct{}, 1), others: &l.count}
+		f = &feed{every: l.every, beat: l.beat, turn: make(chan struct{}, 1)}
 		if f.every == 0 {
 			f.every = liveEvery
 		}
 		if f.beat == 0 {
 			f.beat = liveBeat
 		}
-		if showsImports(address) {
-			f.most = 1
-		}
 		if l.open == nil {
 			l.open = make(map[string]*feed)
 		}
 		l.open[address] = f
-		l.count.Add(1)
 	}
 	f.viewers++
 	return f, func() {
@@ -71,7 +54,6 @@ func (l *feeds) join(address string) (f *feed, leave func()) {
 		f.viewers--
 		if f.viewers == 0 {
 			delete(l.open, address)
-			l.count.Add(-1)
 		}
 	}
 }
@@ -90,7 +72,6 @@ func (f *feed) now(ctx context.Context, parts func(context.Context) (map[string]
 	}
 	ctx, cancel := context.WithTimeout(ctx, liveSlow)
 	defer cancel()
-	begun := time.Now()
 	list, err := parts(ctx)
 	if err != nil {
 		return nil, err
@@ -99,18 +80,7 @@ func (f *feed) now(ctx context.Context, parts func(context.Context) (map[string]
 	if err != nil {
 		return nil, err
 	}
-	f.shot, f.over = next, time.Now().Add(f.rest(time.Since(begun)))
+	// The viewers' clocks are not quite in step: it is shown a little less long than they wait.
+	f.shot, f.over = next, time.Now().Add(f.every*9/10)
 	return next, nil
-}
-
-// rest is how long a shot is shown that took so long to make. The viewers' clocks
-// are not quite in step, so that it is a little less than they wait.
-func (f *feed) rest(took time.Duration) time.Duration {
-	fair := took * feedsShare * time.Duration(f.others.Load())
-	return min(max(fair, f.every), f.every*time.Duration(f.most)) * 9 / 10
-}
-
-// showsImports tells whether an address is that of a page that shows how imports go on.
-func showsImports(address string) bool {
-	return strings.Contains(address, importsPath) || strings.Contains(address, tenantsPath+"/")
 }

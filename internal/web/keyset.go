@@ -49,6 +49,34 @@ func (k keyset) first() bool { return k.Cursor == uuid.Nil }
 // an address of its own.
 func (k keyset) toTop(more bool) bool { return k.Newer && !more }
 
+// ends are the ids that a page of a searched list reaches from and to: those of its
+// first and its last row, or how far was searched where that is further.
+func (k keyset) ends(rows []uuid.UUID, searchedTo uuid.UUID) (top, bottom uuid.UUID) {
+	top, bottom = justBefore(k.Cursor), k.Cursor
+	if n := len(rows); n > 0 {
+		top, bottom = rows[0], rows[n-1]
+	}
+	switch {
+	case searchedTo == uuid.Nil:
+	case k.Newer:
+		top = searchedTo
+	default:
+		bottom = searchedTo
+	}
+	return top, bottom
+}
+
+// justBefore is the id before id: what is newer than it has id in it.
+func justBefore(id uuid.UUID) uuid.UUID {
+	for i := len(id) - 1; i >= 0; i-- {
+		id[i]--
+		if id[i] != 0xff {
+			break
+		}
+	}
+	return id
+}
+
 // pager leads to the pages beside the one that shows rows from top to bottom. more
 // tells whether there are others in the direction that was asked for.
 func (k keyset) pager(path string, filters url.Values, top, bottom uuid.UUID, more bool) templates.Pager {

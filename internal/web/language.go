@@ -67,11 +67,7 @@ func (s *Server) setLanguage(w http.ResponseWriter, r *http.Request) error {
 	if !isLanguage(language) {
 		return invalid("language", "a language is ar or en")
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: languageCookie, Value: language, Path: "/admin", MaxAge: yearSeconds,
-		HttpOnly: true, Secure: s.overHTTPS(r), SameSite: http.SameSiteLaxMode,
-	})
-	http.Redirect(w, r, localPath(r.PostFormValue("back")), http.StatusSeeOther)
+	s.remember(w, r, languageCookie, language)
 	return nil
 }
 

@@ -28,12 +28,18 @@ func (s *Server) setTheme(w http.ResponseWriter, r *http.Request) error {
 	if !isTheme(theme) {
 		return invalid("theme", "a theme is light, dark or system")
 	}
+	s.remember(w, r, themeCookie, theme)
+	return nil
+}
+
+// remember keeps a choice of how pages look for a year, in a cookie, and leads back to
+// where it was made.
+func (s *Server) remember(w http.ResponseWriter, r *http.Request, name, value string) {
 	http.SetCookie(w, &http.Cookie{
-		Name: themeCookie, Value: theme, Path: "/admin", MaxAge: yearSeconds,
+		Name: name, Value: value, Path: "/admin", MaxAge: yearSeconds,
 		HttpOnly: true, Secure: s.overHTTPS(r), SameSite: http.SameSiteLaxMode,
 	})
 	http.Redirect(w, r, localPath(r.PostFormValue("back")), http.StatusSeeOther)
-	return nil
 }
 
 // localPath is address where it is an address of the console, and the console's
