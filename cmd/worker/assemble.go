@@ -73,7 +73,7 @@ func assemble(
 		APIURL: cfg.SallaAPIURL, HTTP: clients.New("salla", cfg.CallDeadline), Circuits: circuits,
 	}
 	importer := &imports.Importer{
-		DB: db, Access: polite{reach}, Open: reach.Open, Log: log, Landing: newLandings().take,
+		DB: db, Access: polite{reach}, Open: reach.Open, Log: log, Landing: worker.NewLandings(rdb).Take,
 	}
 	applier := &events.Applier{
 		DB: db, Keys: keys, Vault: grants, Log: log, Enqueue: ring, ClerkInstance: cfg.ClerkInstanceID,

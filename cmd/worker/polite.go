@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"runtime"
-	"sync"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -29,39 +26,4 @@ func (p polite) Do(
 		worker.StepAside(ctx)
 	}
 	return err
-}
-
-// landings are the places of a process to land pages in: what they keep busy are the
-// processors, so more than there are only stand in each other's way, and in the way
-// of a merchant who is being set up.
-type landings chan struct{}
-
-const (
-	landingLook = 20 * time.Millisecond // between two looks at who goes first
-	// landingLong is after what a landing no longer keeps a processor busy but waits: for
-	// a database that is locked, or does not answer. It is one merchant's, and must not
-	// hold up everybody's pages.
-	landingLong = time.Second
-)
-
-func newLandings() landings { return make(landings, runtime.GOMAXPROCS(0)) }
-
-// take waits for a place, which release gives back, or landingLong. It steps aside
-// before it has one, never in it: whoever holds a place would make the pages behind it
-// wait, one after the other.
-func (l landings) take(ctx context.Context) (release func(), err error) {
-	for {
-		worker.StepAside(ctx)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		select {
-		case l <- struct{}{}:
-			leave := sync.OnceFunc(func() { <-l })
-			long := time.AfterFunc(landingLong, leave)
-			return func() { long.Stop(); leave() }, nil
-		case <-ctx.Done():
-		case <-time.After(landingLook):
-		}
-	}
 }

@@ -23,6 +23,7 @@ const (
 	fairUnder  = 40 // pages that the imports do before a merchant installs beside them
 
 	fairSpreadOrders = 12_000 // of each of the equal merchants
+	fairWorkers      = 3      // that import them
 
 	fairFirst = 80_000 // the first merchant
 )
@@ -69,7 +70,7 @@ func benchFair(ctx context.Context, log io.Writer, wanted func(string) bool) (fi
 		first += 1000
 	}
 	if wanted("fair.spread") {
-		f, err := measureFair(ctx, "off", 1, first, fairSpreadOrders, func(r *fairRun) (figure, error) { return r.spread(ctx, log) })
+		f, err := measureFair(ctx, "off", fairWorkers, first, fairSpreadOrders, func(r *fairRun) (figure, error) { return r.spread(ctx, log) })
 		if err != nil {
 			return nil, fmt.Errorf("fair.spread: %w", err)
 		}

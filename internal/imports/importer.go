@@ -39,9 +39,9 @@ type Importer struct {
 	Open func(ctx context.Context, tenantID uuid.UUID) (*tenantdb.DB, error)
 	Log  *slog.Logger
 
-	// Landing is called before a page is landed and gives what is called after it: a
-	// place among the few that a process lands at a time. nil: any number.
-	Landing func(ctx context.Context) (release func(), err error)
+	// Landing is called before a page of a tenant is landed and gives what is called after
+	// it: a place among the few that a process lands at a time. nil: any number.
+	Landing func(ctx context.Context, tenantID uuid.UUID) (release func(), err error)
 
 	PerPage int // records of a page; 0: as many as Salla gives
 	Ahead   int // pages of a numbered list that are read at once; 0: 3

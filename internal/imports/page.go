@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/wosool/wosool/internal/budget"
 	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/salla"
@@ -61,7 +63,7 @@ func (im *Importer) page(ctx context.Context, l store.Lease, w store.PageWork) (
 		if err != nil {
 			return nil, err
 		}
-		done, err := im.land(ctx, db, commit)
+		done, err := im.land(ctx, db, w.Stream.TenantID, commit)
 		if err != nil {
 			return nil, err
 		}
@@ -76,9 +78,9 @@ func (im *Importer) page(ctx context.Context, l store.Lease, w store.PageWork) (
 }
 
 // land commits a page as soon as there is a place for it.
-func (im *Importer) land(ctx context.Context, db *tenantdb.DB, commit tenantdb.PageCommit) (tenantdb.PageResult, error) {
+func (im *Importer) land(ctx context.Context, db *tenantdb.DB, tenantID uuid.UUID, commit tenantdb.PageCommit) (tenantdb.PageResult, error) {
 	if im.Landing != nil {
-		release, err := im.Landing(ctx)
+		release, err := im.Landing(ctx, tenantID)
 		if err != nil {
 			return tenantdb.PageResult{}, err
 		}

@@ -174,8 +174,9 @@ func halve(ctx context.Context, tx pgx.Tx, w Window, number int, r PageResult) e
 }
 
 // morePages creates a stream's next pages, up to its ahead open ones: of the
-// windows that are open and, as soon as the last page of these has been created,
-// the first page of the next. It notes when nothing is left to create.
+// windows that are open and, shortly before the last page of these has been created,
+// the first page of the next, which tells how many there are: so that the stream never
+// has fewer pages open than others have. It notes when nothing is left to create.
 func morePages(ctx context.Context, tx pgx.Tx, run lockedRun, streamID uuid.UUID) error {
 	var s windowed
 	if err := tx.QueryRow(ctx, `
@@ -190,11 +191,12 @@ func morePages(ctx context.Context, tx pgx.Tx, run lockedRun, streamID uuid.UUID
 		return nil
 	}
 	for {
-		w, found, err := unread(ctx, tx, streamID)
+		w, found, err := s.unread(ctx, tx, streamID)
 		if err != nil {
 			return err
 		}
-		if !found {
+		full := s.open >= max(s.ahead, 1)
+		if !found || !full && w.LastPage-w.NextPage < s.ahead {
 			opened, err := s.openNext(ctx, tx, streamID)
 			if err != nil {
 				return err
@@ -202,10 +204,9 @@ func morePages(ctx context.Context, tx pgx.Tx, run lockedRun, streamID uuid.UUID
 			if opened {
 				continue
 			}
-			return noteWindows(ctx, tx, streamID, s.nextSeq, true)
 		}
-		if s.open >= max(s.ahead, 1) || w.NextPage > max(w.LastPage, 1) {
-			return noteWindows(ctx, tx, streamID, s.nextSeq, false)
+		if !found || full || w.NextPage > max(w.LastPage, 1) {
+			return noteWindows(ctx, tx, streamID, s.nextSeq, !found)
 		}
 		if err := addPage(ctx, tx, run, newPage{
 			stream: streamID, seq: s.nextSeq, pageOrCursor: strconv.Itoa(w.NextPage), dateRange: w.Range().String(),
@@ -223,15 +224,16 @@ func morePages(ctx context.Context, tx pgx.Tx, run lockedRun, streamID uuid.UUID
 	}
 }
 
-// unread gives the first window that has pages to create or, like every window
-// whose first page is not back yet, may have them.
-func unread(ctx context.Context, tx pgx.Tx, streamID uuid.UUID) (w Window, found bool, err error) {
+// unread gives the window whose page is created next: one that was just opened, else
+// the first that has pages to create or, like every window whose first page is not
+// back yet, may have them.
+func (s windowed) unread(ctx context.Context, tx pgx.Tx, streamID uuid.UUID) (w Window, found bool, err error) {
 	rows, err := tx.Query(ctx, `
 		SELECT `+windowColumns+`
 		FROM stream_windows
 		WHERE stream_id = $1 AND (last_page = 0 OR next_page <= last_page)
-		ORDER BY seq
-		LIMIT 1`, streamID)
+		ORDER BY next_page = 1 AND NOT $2 DESC, seq
+		LIMIT 1`, streamID, s.again)
 	if err != nil {
 		return w, false, fmt.Errorf("read windows: %w", err)
 	}
@@ -255,8 +257,8 @@ func noteWindows(ctx context.Context, tx pgx.Tx, streamID uuid.UUID, nextSeq int
 	return nil
 }
 
-// openNext opens the window after the last one; false where that has no end, or
-// the stream reads given windows only.
+// openNext opens the window after the last one; false where the first page of that is
+// not back yet, where it has no end, or the stream reads given windows only.
 func (s windowed) openNext(ctx context.Context, tx pgx.Tx, streamID uuid.UUID) (bool, error) {
 	if s.again {
 		return false, nil
@@ -274,7 +276,7 @@ func (s windowed) openNext(ctx context.Context, tx pgx.Tx, streamID uuid.UUID) (
 	if err != nil {
 		return false, fmt.Errorf("read windows: %w", err)
 	}
-	if last.To == "" {
+	if last.To == "" || last.LastPage == 0 {
 		return false, nil
 	}
 	total := int64(0)

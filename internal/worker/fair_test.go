@@ -65,46 +65,55 @@ func TestFaultBulkStepsAsideForASetup(t *testing.T) {
 	})
 }
 
-// Merchants with equal work progress alike, whoever came first: from when all have
-// begun until the first is half done, the others are behind by no more than a tenth of
-// what it has done.
+// Merchants with equal work progress alike, whoever came first and whichever worker
+// does it: when the first is half done, the others are behind by no more than a tenth.
 func TestEqualMerchantsProgressAlike(t *testing.T) {
 	t.Parallel()
-	const merchants, pages = 6, 400
+	const merchants, pages = 6, 240
 	h := newHarness(t)
+	h.intervals.Lease, h.intervals.LeaseRenew = 30*time.Second, 10*time.Second // on a machine that is very busy too
+	var begun sync.WaitGroup                                                   // all begin together
+	begun.Add(merchants)
 	var mu sync.Mutex
-	done, begun := map[uuid.UUID]int{}, map[uuid.UUID]int{}
-	var progress []int // of each from when all had begun, when the first has done half of a list
-	handlers := Handlers{
-		StartImport: Handler{Run: func(ctx context.Context, l store.Lease) ([]store.Task, error) {
-			return h.db.StartRun(ctx, l, []store.NewStream{{Resource: "orders", Pass: 1, PerPage: 5}})
-		}},
-		ImportPage: Handler{Run: func(ctx context.Context, l store.Lease) ([]store.Task, error) {
-			// All pages are there from the first on, as of a very long list.
-			next, err := h.db.PageDone(ctx, l, store.PageResult{Records: 5, Imported: 5, LastPage: pages, Ahead: pages})
-			if err != nil {
-				return nil, err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			done[*l.Tenant]++
-			if len(done) == merchants && len(begun) == 0 {
-				maps.Copy(begun, done)
-			}
-			if len(begun) > 0 && done[*l.Tenant]-begun[*l.Tenant] == pages/2 && progress == nil {
-				for tenant, n := range done {
-					progress = append(progress, n-begun[tenant])
+	done := map[uuid.UUID]int{}
+	var progress []int            // of each, when the first has done half of a list
+	group := uuid.NewString()     // no other test's merchants
+	handlers := func() Handlers { // of one worker
+		landings := newLandings(2, &shares{rdb: h.rdb, key: "landings:" + group})
+		return Handlers{
+			StartImport: Handler{Run: func(ctx context.Context, l store.Lease) ([]store.Task, error) {
+				begun.Done()
+				begun.Wait()
+				return h.db.StartRun(ctx, l, []store.NewStream{{Resource: "orders", Pass: 1, PerPage: 5}})
+			}},
+			ImportPage: Handler{Run: func(ctx context.Context, l store.Lease) ([]store.Task, error) {
+				release, err := landings.Take(ctx, *l.Tenant)
+				if err != nil {
+					return nil, err
 				}
-			}
-			return next, nil
-		}},
-		FinishImport: Handler{Run: func(context.Context, store.Lease) ([]store.Task, error) { return nil, nil }},
+				time.Sleep(30 * time.Millisecond) // what a page's merge takes
+				release()
+				// All pages are there from the first on, as of a very long list.
+				next, err := h.db.PageDone(ctx, l, store.PageResult{Records: 5, Imported: 5, LastPage: pages, Ahead: pages})
+				if err != nil {
+					return nil, err
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				done[*l.Tenant]++
+				if done[*l.Tenant] == pages/2 && progress == nil {
+					progress = slices.Collect(maps.Values(done))
+				}
+				return next, nil
+			}},
+			FinishImport: Handler{Run: func(context.Context, store.Lease) ([]store.Task, error) { return nil, nil }},
+		}
 	}
 	for range merchants {
 		h.enqueue(t, h.addImport(t))
 	}
-	h.startWith(t, handlers, 10)
-	h.startWith(t, handlers, 10)
+	h.startWith(t, handlers(), 10)
+	h.startWith(t, handlers(), 10)
 
 	dbtest.Eventually(t, 60*time.Second, "a merchant is half done", func() bool {
 		mu.Lock()

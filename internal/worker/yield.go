@@ -131,6 +131,17 @@ func StepAside(ctx context.Context) {
 	t.left -= waited
 }
 
+// stepsAside tells whether StepAside would wait.
+func stepsAside(ctx context.Context) bool {
+	t, ok := ctx.Value(turnKey{}).(*turn)
+	if !ok || fault.Draining(ctx) || ctx.Err() != nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.left > 0 && t.setupGoesOn(ctx)
+}
+
 // wait returns as soon as no setup goes on, at the latest after most. ok is false where
 // the process drains or ctx is over.
 func (y *yield) wait(ctx context.Context, most time.Duration) (waited time.Duration, ok bool) {
