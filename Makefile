@@ -31,12 +31,13 @@ test: generated lint compiler browser ## all that CI runs: generated code, linte
 
 .PHONY: faults
 faults: compiler ## kills, outages and misbehaving vendors against whole systems (part of test)
-	@RACE_PROGRAMS=1 REFRESHES=$${REFRESHES:-2000} exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m -parallel=4 -run '^TestFault' $(ARGS) \
+	@RACE_PROGRAMS=1 exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -shuffle=on -count=1 -timeout=9m -parallel=4 -run '^TestFault' $(ARGS) \
 		$$(grep -rl --include='*_test.go' '^func TestFault' ./cmd ./internal | xargs -n1 dirname | sort -u)
 
 .PHONY: soak
-soak: compiler ## imports of lists that shift, 200 seeds each; then the same as faults, at random until the time is over (MINUTES=30 SEED=7)
+soak: compiler ## imports of lists that shift, 200 seeds each; 10,000 contended refreshes; then the same as faults, at random until the time is over (MINUTES=30 SEED=7)
 	@SHIFT_SEEDS=$${SHIFT_SEEDS:-200} $(services) --fast -- go test -race -count=1 -timeout=0 -run '^Test(PageShift|ReconcileFindsWhatWasMissed)$$' ./internal/imports
+	@REFRESHES=$${REFRESHES:-10000} $(services) --fast -- go test -race -count=1 -timeout=0 -run '^TestFaultContendedRefreshes$$' ./internal/vault
 	@RACE_PROGRAMS=1 SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) exec $(services) --fast -- go test -race -tags=soak -count=1 -timeout=0 -v -run '^TestSoak$$' $(ARGS) ./internal/systemtest
 
 .PHONY: test-short

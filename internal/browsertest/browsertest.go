@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -49,12 +50,16 @@ func Start(t testing.TB) *Browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-gpu", true),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	if path, err := exec.LookPath("chromium-headless-shell"); err == nil {
+		// The same Chromium without a desktop browser around the page: a quarter less work.
+		options = append(options, chromedp.ExecPath(path))
+	}
 	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start Chromium (apt-get install chromium): %v", err)
+		t.Fatalf("start Chromium (apt-get install chromium-headless-shell): %v", err)
 	}
 	return &Browser{ctx}
 }

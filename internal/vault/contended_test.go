@@ -85,7 +85,7 @@ func contend() error {
 func TestFaultContendedRefreshes(t *testing.T) {
 	t.Parallel()
 	const processes, grants = 8, 40
-	want, err := strconv.Atoi(cmp.Or(os.Getenv("REFRESHES"), "10000"))
+	want, err := strconv.Atoi(cmp.Or(os.Getenv("REFRESHES"), "2000"))
 	if err != nil || want < 1 {
 		t.Fatalf("REFRESHES is no number above 0: %v", err)
 	}

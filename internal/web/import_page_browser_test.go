@@ -82,7 +82,7 @@ func TestImportPageInABrowser(t *testing.T) {
 			"import":            {importHref(run), "Salla allows 2 requests a second"},
 			"import-incomplete": {importHref(incomplete), "Two orders differ"},
 			"import-cancel":     {importHref(run) + "/cancel", "Cancel the import"},
-			"imports":           {importsPath, "Salla allows 2 requests a second"},
+			"imports":           {importsPath, "متجر النخيل"},
 			"import-tenant":     {tenantHref(id), "Salla allows 2 requests a second"},
 		} {
 			tab.Go(server.URL+page.path, page.shows)

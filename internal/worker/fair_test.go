@@ -21,8 +21,9 @@ func TestFaultBulkStepsAsideForASetup(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	h.intervals.Unleased = 3 * yieldMost // each waits for half of yieldMost at least
-	imports := make([]store.Task, 11)
-	starts := make(chan time.Time, len(imports))
+	h.intervals.Lease, h.intervals.LeaseRenew = 30*time.Second, 10*time.Second
+	const imports = 11
+	starts := make(chan time.Time, imports)
 	settingUp, ready := make(chan struct{}), make(chan struct{})
 	h.startWith(t, Handlers{
 		ProvisionTenant: Handler{Run: func(ctx context.Context, _ store.Lease) ([]store.Task, error) {
@@ -42,14 +43,11 @@ func TestFaultBulkStepsAsideForASetup(t *testing.T) {
 	h.exec(t, `
 		INSERT INTO tenants (id, slug, name, status, task, state, due_at)
 		VALUES ($1, 'newcomer', 'Newcomer', 'provisioning', 'tenant:provision', 'runnable', now())`, newcomer)
-	for i := range imports {
-		imports[i] = h.addImport(t)
-	}
 	h.enqueue(t, store.Task{Kind: store.KindTenantProvision, ID: newcomer, Epoch: 1, Lane: tasks.LaneProvisioning})
 	<-settingUp
 	begun := time.Now()
-	for _, task := range imports {
-		h.enqueue(t, task)
+	for range imports {
+		h.enqueue(t, h.addImport(t))
 	}
 
 	select {
@@ -61,7 +59,7 @@ func TestFaultBulkStepsAsideForASetup(t *testing.T) {
 	}
 	close(ready)
 	dbtest.Eventually(t, 20*time.Second, "all begin when the merchant is ready", func() bool {
-		return len(starts) >= len(imports)-1
+		return len(starts) >= imports-1
 	})
 }
 
