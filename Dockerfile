@@ -10,11 +10,10 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 # with its owner, comes from here.
 RUN mkdir -p -m 0700 /state/spool
 COPY . .
-# Static programs that need nothing of the image they are in: no C library, and
-# the time zones inside. The repository's history is not here to be asked for the
-# version.
+# Static programs that need no C library of the image they are in. The repository's
+# history is not here to be asked for the version.
 ARG TARGETOS TARGETARCH VERSION=dev REVISION=
-ENV CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOFLAGS="-mod=readonly -trimpath -buildvcs=false -tags=timetzdata"
+ENV CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOFLAGS="-mod=readonly -buildvcs=false"
 ENV LDFLAGS="-s -w -X github.com/wosool/wosool/internal/telemetry.version=$VERSION -X github.com/wosool/wosool/internal/telemetry.revision=$REVISION"
 
 FROM source AS build

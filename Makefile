@@ -27,7 +27,7 @@ up: ## the compose file's services, built anew (docs/compose.md; ARGS="-d --scal
 
 .PHONY: test
 test: generated lint compiler browser ## all that CI runs: generated code, linters, tests with the race detector
-	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -vet=off -shuffle=on -count=1 -timeout=12m $(ARGS) ./...
+	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -vet=off -ldflags=-w -shuffle=on -count=1 -timeout=12m $(ARGS) ./...
 
 .PHONY: faults
 faults: compiler ## kills, outages and misbehaving vendors against whole systems (part of test)
@@ -50,7 +50,7 @@ faults-mutants: ## each protection removed in turn; its tests must fail (ARGS="-
 
 .PHONY: lint
 lint: ## formatting, vet, import rules and the other linters of .golangci.yml
-	@exec $(tool) golangci-lint run --allow-parallel-runners $(LINT_ARGS)
+	@CGO_ENABLED=0 exec $(tool) golangci-lint run --allow-parallel-runners $(LINT_ARGS)
 
 .PHONY: generate
 generate: ## generate code anew

@@ -50,6 +50,9 @@ func TestMain(m *testing.M) {
 			arguments = append(arguments, "-race")
 		}
 		build := exec.Command("go", append(arguments, "../../cmd/...")...) //nolint:noctx // go test ends it
+		if os.Getenv(raceDetector) == "" {
+			build.Env = append(os.Environ(), "CGO_ENABLED=0") // as the image builds them
+		}
 		build.Stderr = os.Stderr
 		err = build.Run()
 	}
