@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // date objects name zones; the host may know none
-	_ "time/tzdata" // images have no time zones
 )
 
 // riyadh is what a time without a zone means. Saudi Arabia has no summer time.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"time"
-	_ "time/tzdata" // images have no time zones
 	_ "time/tzdata" // images without a zone database still know the operators' zones
 
 	"github.com/wosool/wosool/templates"
