@@ -43,8 +43,8 @@ type Landings struct {
 
 // landing is a page that waits for a place.
 type landing struct {
-	merchant uuid.UUID
-	turn     chan struct{} // closed when it has one
+	tenant uuid.UUID
+	turn   chan struct{} // closed when it has one
 }
 
 // NewLandings makes as many places as there are processors. What merchants had is
@@ -79,14 +79,14 @@ func (l *Landings) Take(ctx context.Context, tenant uuid.UUID) (release func(), 
 			l.share(ctx, tenant)
 			return func() { long.Stop(); leave() }, nil
 		}
-		l.refuse(w)
+		l.leave(w)
 	}
 }
 
 func (l *Landings) queue(tenant uuid.UUID) *landing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w := &landing{merchant: tenant, turn: make(chan struct{})}
+	w := &landing{tenant: tenant, turn: make(chan struct{})}
 	l.waiting = append(l.waiting, w)
 	l.fill()
 	return w
@@ -94,26 +94,26 @@ func (l *Landings) queue(tenant uuid.UUID) *landing {
 
 // share tells the fleet of a place that a merchant has, and learns what those who wait
 // had elsewhere. Without Redis each process goes by its own count.
-func (l *Landings) share(ctx context.Context, merchant uuid.UUID) {
+func (l *Landings) share(ctx context.Context, tenant uuid.UUID) {
 	if l.shares == nil {
 		return
 	}
-	merchants := []uuid.UUID{merchant}
+	tenants := []uuid.UUID{tenant}
 	l.mu.Lock()
 	for _, w := range l.waiting {
-		if !slices.Contains(merchants, w.merchant) {
-			merchants = append(merchants, w.merchant)
+		if !slices.Contains(tenants, w.tenant) {
+			tenants = append(tenants, w.tenant)
 		}
 	}
 	l.mu.Unlock()
-	most, had, err := l.shares.count(ctx, merchants)
+	most, had, err := l.shares.count(ctx, tenants)
 	if err != nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.most = most
-	for i, m := range merchants {
+	for i, m := range tenants {
 		l.had[m] = had[i]
 	}
 }
@@ -121,24 +121,16 @@ func (l *Landings) share(ctx context.Context, merchant uuid.UUID) {
 // leave takes back that a page waits, or the place that it was given meanwhile.
 func (l *Landings) leave(w *landing) {
 	l.mu.Lock()
-	at := slices.Index(l.waiting, w)
-	if at >= 0 {
+	defer l.mu.Unlock()
+	if at := slices.Index(l.waiting, w); at >= 0 {
 		l.waiting = slices.Delete(l.waiting, at, at+1)
+		return
 	}
-	l.mu.Unlock()
-	if at < 0 {
-		l.refuse(w)
+	if _, known := l.had[w.tenant]; known {
+		l.had[w.tenant]--
 	}
-}
-
-// refuse gives back a place that was not made use of.
-func (l *Landings) refuse(w *landing) {
-	l.mu.Lock()
-	if _, known := l.had[w.merchant]; known {
-		l.had[w.merchant]--
-	}
-	l.mu.Unlock()
-	l.give()
+	l.free++
+	l.fill()
 }
 
 // give gives a place back.
@@ -154,25 +146,25 @@ func (l *Landings) fill() {
 	for l.free > 0 && len(l.waiting) > 0 {
 		next := 0
 		for i, w := range l.waiting {
-			if l.of(w.merchant) < l.of(l.waiting[next].merchant) {
+			if l.of(w.tenant) < l.of(l.waiting[next].tenant) {
 				next = i
 			}
 		}
 		w := l.waiting[next]
 		l.waiting = slices.Delete(l.waiting, next, next+1)
 		l.free--
-		l.count(w.merchant)
+		l.count(w.tenant)
 		close(w.turn)
 	}
 }
 
 // of is how many places a merchant had, as it counts.
-func (l *Landings) of(merchant uuid.UUID) int { return max(l.had[merchant], l.most-landingCredit) }
+func (l *Landings) of(tenant uuid.UUID) int { return max(l.had[tenant], l.most-landingCredit) }
 
-func (l *Landings) count(merchant uuid.UUID) {
-	if _, known := l.had[merchant]; !known { // a good time to forget those who have gone
+func (l *Landings) count(tenant uuid.UUID) {
+	if _, known := l.had[tenant]; !known { // a good time to forget those who have gone
 		maps.DeleteFunc(l.had, func(_ uuid.UUID, n int) bool { return n <= l.most-landingCredit })
 	}
-	l.had[merchant] = l.of(merchant) + 1
-	l.most = max(l.most, l.had[merchant])
+	l.had[tenant] = l.of(tenant) + 1
+	l.most = max(l.most, l.had[tenant])
 }

@@ -46,23 +46,23 @@ for i = 2, #ARGV do all[i] = had(ARGV[i]) end
 return all
 `)
 
-// count counts a place of the first merchant. It returns what the most is that one had,
+// count counts a place of the first tenant. It returns what the most is that one had,
 // and what each had.
-func (s *shares) count(ctx context.Context, merchants []uuid.UUID) (most int, had []int, err error) {
+func (s *shares) count(ctx context.Context, tenants []uuid.UUID) (most int, had []int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sharesPatience)
 	defer cancel()
 	args := []any{landingCredit}
-	for _, m := range merchants {
-		args = append(args, m.String())
+	for _, id := range tenants {
+		args = append(args, id.String())
 	}
 	all, err := countScript.Run(ctx, s.rdb, []string{s.key}, args...).Int64Slice()
 	if err != nil {
 		return 0, nil, fmt.Errorf("count a page's place: %w", err)
 	}
-	if len(all) != len(merchants)+1 {
-		return 0, nil, fmt.Errorf("count a page's place: %d answers about %d merchants", len(all), len(merchants))
+	if len(all) != len(tenants)+1 {
+		return 0, nil, fmt.Errorf("count a page's place: %d answers about %d tenants", len(all), len(tenants))
 	}
-	had = make([]int, len(merchants))
+	had = make([]int, len(tenants))
 	for i := range had {
 		had[i] = int(all[i+1])
 	}
