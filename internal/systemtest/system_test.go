@@ -45,12 +45,9 @@ func TestMain(m *testing.M) {
 	folder, err := os.MkdirTemp("", "wosool-system-")
 	if err == nil {
 		bin = folder
-		arguments := []string{"build", "-tags", tags(), "-o", folder}
-		if os.Getenv(raceDetector) != "" {
-			arguments = append(arguments, "-race")
-		}
-		build := exec.Command("go", append(arguments, "../../cmd/...")...) //nolint:noctx // go test ends it
-		if os.Getenv(raceDetector) == "" {
+		race := os.Getenv(raceDetector) != ""
+		build := exec.Command("go", "build", fmt.Sprintf("-race=%t", race), "-tags", tags(), "-o", folder, "../../cmd/...") //nolint:noctx // go test ends it
+		if !race {
 			build.Env = append(os.Environ(), "CGO_ENABLED=0") // as the image builds them
 		}
 		build.Stderr = os.Stderr
