@@ -2,16 +2,16 @@ package templates
 
 // AuditView is the list of what operators did.
 type AuditView struct {
-	Search SearchBox
-	Groups []Chip
-	Scope  []Chip // what else the list is narrowed to; each leads to the list without it
-	Form   AuditForm
-	Rows   []AuditRow
-	Found  string // above the rows: how far was looked, where that is not all the way
-	Empty  EmptyView
-	Pager  Pager
-	CSV    string // where the list is had as a file
-	JSON   string
+	Search   SearchBox
+	Groups   []Chip
+	Scope    []Chip // what else the list is narrowed to; each leads to the list without it
+	Form     AuditForm
+	Rows     []AuditRow
+	Searched Searched // above the rows
+	Empty    EmptyView
+	Pager    Pager
+	CSV      string // where the list is had as a file
+	JSON     string
 }
 
 // AuditForm narrows the list to who, what and a time.

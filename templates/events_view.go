@@ -9,7 +9,7 @@ type EventsView struct {
 	Scope    []Chip // what else the list is narrowed to; each leads to the list without it
 	Form     EventForm
 	Rows     []EventRow
-	Found    string // above the rows: how far was looked, where that is not all the way
+	Searched Searched // above the rows
 	Empty    EmptyView
 	Pager    Pager
 	Bulk     *BulkBar // nil: no row can be ticked

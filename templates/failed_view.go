@@ -2,20 +2,20 @@ package templates
 
 // FailedView is a list of work that was given up.
 type FailedView struct {
-	Title   string
-	Note    string // beside the title
-	Reason  string // of a group: one of the reasons, whole
-	Todo    string
-	Form    FailedForm
-	Scope   []Chip // what else the list is narrowed to; each leads to the list without it
-	Rows    []FailedItem
-	Found   string // above the rows: how far was looked, where that is not all the way
-	RetryAt string // the page that asks before all of the list is retried; "" where there is nothing to retry
-	Hidden  map[string]string
-	Count   string // how many RetryAt is about; "" where they are not counted
-	Empty   EmptyView
-	Pager   Pager
-	Bulk    *BulkBar // nil: there is nothing to tick
+	Title    string
+	Note     string // beside the title
+	Reason   string // of a group: one of the reasons, whole
+	Todo     string
+	Form     FailedForm
+	Scope    []Chip // what else the list is narrowed to; each leads to the list without it
+	Rows     []FailedItem
+	Searched Searched // above the rows
+	RetryAt  string   // the page that asks before all of the list is retried; "" where there is nothing to retry
+	Hidden   map[string]string
+	Count    string // how many RetryAt is about; "" where they are not counted
+	Empty    EmptyView
+	Pager    Pager
+	Bulk     *BulkBar // nil: there is nothing to tick
 }
 
 // RetryLabel is what the button says that begins to retry all of the list.

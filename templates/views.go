@@ -96,6 +96,12 @@ func (s SearchBox) field() string {
 	return s.Name
 }
 
+// Searched says how far a search has looked that stopped before its page was full.
+type Searched struct {
+	Note string // empty: it has looked at everything
+	On   string // where it goes on; empty: it does not by itself
+}
+
 // Pager leads to the pages of a list beside this one. An empty address is an end.
 type Pager struct {
 	Newer, Older string

@@ -178,6 +178,6 @@ func consolePages() []consolePage {
 		{"search", func(f *consoleFacts) []string {
 			return under("/admin/search?q=", "store-47", "Nakheel", f.merchant, "order.", f.event.String(), f.tenant.String(), "event:apply:"+f.failed.String()+":1")
 		}},
-		{"audit", at("/admin/audit", "", "?q=operator7", "?act=tenant.retry")},
+		{"audit", at("/admin/audit", "", "?text=operator7", "?text=nowhere-to-be-found", "?act=tenant.retry")},
 	}
 }

@@ -2,24 +2,19 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/wosool/wosool/internal/fault"
 )
 
-// How much one page of a search looks at before it says how far it came. A line is
-// some hundred bytes, so that far more are looked at than of events' payloads.
+// How much one page of a search looks at. A line is some hundred bytes, so that far
+// more are looked at than of events' payloads.
 const (
-	auditFirst = 1000
-	auditMost  = 50_000
-	auditFor   = 300 * time.Millisecond
+	auditMost = 50_000
+	auditFor  = 80 * time.Millisecond
 )
 
 // auditSays tells of one line whether it says $1, or $2, the same text as PostgreSQL
@@ -34,31 +29,25 @@ const auditSays = `(
 func (db *DB) searchAudit(ctx context.Context, f AuditFilter, limit int) (AuditPage, error) {
 	var found []uuid.UUID
 	var last uuid.UUID
-	begun, size, whole := time.Now(), auditFirst, false
-	for looked := 0; len(found) <= limit && looked < auditMost && time.Since(begun) < auditFor; {
+	s := search{first: 1000, most: auditMost, patience: auditFor}
+	whole, err := s.run(ctx, func(size int) (int, bool, error) {
 		lines, err := db.lookInAudit(ctx, f, size)
-		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "57014" && ctx.Err() == nil {
-			if size == 1 {
-				return AuditPage{}, fault.New(fault.Unavailable, "the database is too slow to search at this moment")
-			}
-			size = max(size/8, 1)
-			continue
-		}
 		if err != nil {
-			return AuditPage{}, err
+			return 0, false, err
 		}
 		for _, l := range lines {
 			if l.Says {
 				found = append(found, l.ID)
 			}
 		}
-		if whole = len(lines) < size; whole {
-			break
+		if len(lines) > 0 {
+			last = lines[len(lines)-1].ID
+			f.Cursor = last
 		}
-		looked += len(lines)
-		last = lines[len(lines)-1].ID
-		f.Cursor = last
-		size = max(min(size*2, auditMost/4, auditMost-looked), 1)
+		return len(lines), len(found) > limit, nil
+	})
+	if err != nil {
+		return AuditPage{}, err
 	}
 	var page AuditPage
 	switch {
@@ -91,7 +80,7 @@ func (db *DB) lookInAudit(ctx context.Context, f AuditFilter, size int) (lines [
 	query, args := auditQuery(f, "id, "+auditSays, size, f.Text, spaced(f.Text))
 	err = db.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true)`,
-			fmt.Sprint(textStop.Milliseconds())); err != nil {
+			fmt.Sprint(searchStop.Milliseconds())); err != nil {
 			return fmt.Errorf("search the audit: %w", err)
 		}
 		rows, err := tx.Query(ctx, query, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)

@@ -163,7 +163,7 @@ type deadSource struct {
 // How many rows a page of a list looks at where each has to be looked at. Telling
 // a row's group takes longer than reading it.
 const (
-	deadWindow      = 20_000
+	deadWindow      = 8_000
 	deadGroupWindow = 5_000
 )
 

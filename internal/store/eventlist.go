@@ -25,6 +25,10 @@ type EventFilter struct {
 	Cursor   string     // what EventPage.Next gave, or the id of an event
 	Newer    bool       // what is just newer than the cursor, instead of older
 	Limit    int        // 50 if zero, at most 200
+
+	// Patience is about how long a search for Text may take before it says how far it
+	// came; a second if zero.
+	Patience time.Duration
 }
 
 // EventPage is a part of a list of events, newest first.
@@ -134,7 +138,8 @@ func (db *DB) eventQuery(ctx context.Context, f EventFilter, columns string, lim
 	}
 	tail := fmt.Sprintf(" ORDER BY id %s LIMIT %d", order, limit)
 	conditions := strings.Join(where, " AND ")
-	if len(names) > 1 { // the newest of each name are merged
+	switch {
+	case len(names) > 1: // the newest of each name are merged
 		args = append(args, names)
 		conditions = fmt.Sprintf(`id = ANY(ARRAY(
 			SELECT e.id
@@ -144,6 +149,9 @@ func (db *DB) eventQuery(ctx context.Context, f EventFilter, columns string, lim
 			) AS e
 			ORDER BY e.id %s
 			LIMIT %d))`, len(args), conditions, tail, order, limit)
+	case f.Merchant != nil && (len(names) == 1 || f.Status != ""), f.Source == "clerk" && f.Status != "":
+		// events_merchant_name_idx and events_clerk_status_idx have all that is asked for.
+		conditions = `id = ANY(ARRAY(SELECT id FROM events WHERE ` + conditions + tail + `))`
 	}
 	return `SELECT ` + columns + ` FROM events WHERE ` + conditions + tail, args, nil
 }

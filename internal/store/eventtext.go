@@ -1,8 +1,8 @@
 package store
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/wosool/wosool/internal/fault"
 )
@@ -41,12 +40,9 @@ func (f EventFilter) check(now time.Time) error {
 	return nil
 }
 
-// How much one page of a search looks at before it says how far it came.
 const (
-	textFirst = 500    // events in the first look, which tells how large payloads are
-	textMost  = 25_000 // events in all
-	textFor   = time.Second
-	textStop  = 1500 * time.Millisecond // after which PostgreSQL ends a look; a smaller one follows
+	textMost = 25_000      // events that one page of a search looks at
+	textFor  = time.Second // where the filter has no patience of its own
 )
 
 // searchEvents lists the events whose payload has the text in it. It looks at the
@@ -55,27 +51,21 @@ const (
 func (db *DB) searchEvents(ctx context.Context, f EventFilter, limit int) (EventPage, error) {
 	var found []uuid.UUID
 	var last uuid.UUID
-	begun, size, whole := time.Now(), textFirst, false
-	for looked := 0; len(found) <= limit && looked < textMost && time.Since(begun) < textFor; {
+	s := search{first: 500, most: textMost, patience: cmp.Or(f.Patience, textFor)}
+	whole, err := s.run(ctx, func(size int) (int, bool, error) {
 		ids, hits, err := db.lookInPayloads(ctx, f, size)
-		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "57014" && ctx.Err() == nil {
-			if size == 1 {
-				return EventPage{}, fault.New(fault.Unavailable, "the database is too slow to search at this moment")
-			}
-			size = max(size/8, 1)
-			continue
-		}
 		if err != nil {
-			return EventPage{}, err
+			return 0, false, err
 		}
 		found = append(found, hits...)
-		if whole = len(ids) < size; whole {
-			break
+		if len(ids) > 0 {
+			last = ids[len(ids)-1]
+			f.Cursor = last.String()
 		}
-		looked += len(ids)
-		last = ids[len(ids)-1]
-		f.Cursor = last.String()
-		size = max(min(size*2, textMost/4, textMost-looked), 1)
+		return len(ids), len(found) > limit, nil
+	})
+	if err != nil {
+		return EventPage{}, err
 	}
 	var page EventPage
 	switch {
@@ -85,7 +75,6 @@ func (db *DB) searchEvents(ctx context.Context, f EventFilter, limit int) (Event
 	case !whole:
 		page.More, page.SearchedTo, page.Next = true, last, last.String()
 	}
-	var err error
 	if page.Events, err = db.eventsByID(ctx, found); err != nil {
 		return EventPage{}, err
 	}
@@ -124,7 +113,7 @@ func (db *DB) lookInPayloads(ctx context.Context, f EventFilter, size int) (ids,
 		// Each payload is counted as if every day were looked through for it: PostgreSQL
 		// would compile a plan that is over before it is compiled.
 		if _, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true)`,
-			fmt.Sprint(textStop.Milliseconds())); err != nil {
+			fmt.Sprint(searchStop.Milliseconds())); err != nil {
 			return fmt.Errorf("search events: %w", err)
 		}
 		rows, err := tx.Query(ctx, query, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)

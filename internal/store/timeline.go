@@ -151,7 +151,9 @@ func readPlace(cursor string) (place, error) {
 }
 
 // timelineParts are the statements of what happened, by kind. Each gives the newest
-// that are not after the millisecond @before, of which the ids are below @low.
+// that are not after the millisecond @before, of which the ids are below @low. What is
+// ordered by an id names its table: the id alone is the text that is given out, by
+// which no index is.
 func timelineParts() map[string]string {
 	const columns = `AS kind, %s AS id, %s AS name, %s AS status, %s AS detail, %s AS until, '' AS who, %s AS link, %s AS over`
 	part := func(kind, at, id, name, status, detail, until, link, over, from string) string {
@@ -168,7 +170,7 @@ func timelineParts() map[string]string {
 			       coalesce(error, CASE status WHEN 'waiting' THEN waiting_for WHEN 'received' THEN last_error END, '') AS detail,
 			       applied_at AS until, source AS who, id AS link, 'event' AS over
 			FROM (` + eventsOf("id < @low AND received_at < @before::timestamptz + interval '1 millisecond'", "DESC", "@limit", "@tenant", "@merchant") + `) AS e
-			ORDER BY id DESC
+			ORDER BY e.id DESC
 			LIMIT @limit`,
 		// Served by runs_tenant_id_idx.
 		HappenedRun: `
@@ -246,7 +248,7 @@ func timelineParts() map[string]string {
 			       CASE WHEN act = 'event.replay' THEN 'event' WHEN act LIKE 'import.%' THEN 'import' ELSE '' END AS over
 			FROM audit
 			WHERE tenant_id = @tenant AND id < @low AND at < @before::timestamptz + interval '1 millisecond' AND act <> 'note.add'
-			ORDER BY id DESC
+			ORDER BY audit.id DESC
 			LIMIT @limit`,
 		// Served by tenant_notes_tenant_id_idx.
 		HappenedNote: `
@@ -256,7 +258,7 @@ func timelineParts() map[string]string {
 			       NULL::timestamptz AS until, author AS who, NULL::uuid AS link, '' AS over
 			FROM tenant_notes
 			WHERE tenant_id = @tenant AND id < @low AND created_at < @before::timestamptz + interval '1 millisecond'
-			ORDER BY id DESC
+			ORDER BY tenant_notes.id DESC
 			LIMIT @limit`,
 	}
 }
@@ -298,20 +300,13 @@ func (db *DB) StoreCounts(ctx context.Context, tenantID uuid.UUID) (StoreCounts,
 }
 
 // eventsOf is SQL for a tenant's events that match a condition, up to a limit from each
-// index: events_tenant_id_idx has those that are over, or wait; events_merchant_idx
-// also those that are on their way or were given up, which may name only the merchant.
-// The merchant is a value that the planner sees: by one that it does not know it would
-// read and sort all that a store with a long history has.
+// index: events_tenant_id_idx has those that are over, or wait; events_unowned_idx those
+// that are on their way or were given up, which may name only the merchant.
 func eventsOf(where, order, limit, tenantID, merchant string) string {
 	return `
 		(SELECT * FROM events WHERE tenant_id = ` + tenantID + ` AND ` + where + ` ORDER BY id ` + order + ` LIMIT ` + limit + `)
 		UNION ALL
-		(SELECT * FROM (
-			SELECT * FROM events
-			WHERE merchant = ` + merchant + `::bigint
-			  AND (tenant_id IS NULL OR tenant_id = ` + tenantID + `) AND ` + where + `
-			ORDER BY id ` + order + ` LIMIT ` + limit + `
-		) AS m WHERE m.tenant_id IS NULL)`
+		(SELECT * FROM events WHERE merchant = ` + merchant + `::bigint AND tenant_id IS NULL AND ` + where + ` ORDER BY id ` + order + ` LIMIT ` + limit + `)`
 }
 
 // TenantEvents lists a tenant's events, newest first: up to limit of them before

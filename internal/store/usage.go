@@ -17,7 +17,7 @@ type EventUsage struct {
 }
 
 // EventUsage counts the events that came for a tenant lately: those of its merchant,
-// or, of one without, those that name it. Served by events_merchant_idx and
+// or, of one without, those that name it. Served by events_merchant_name_idx and
 // events_tenant_id_idx: the ids are in the order of arrival.
 func (db *DB) EventUsage(ctx context.Context, t Tenant) (EventUsage, error) {
 	whose, arg := "merchant", any(t.Merchant)

@@ -223,11 +223,13 @@ func (s *Server) auditView(
 	}
 	top, bottom := q.keyset.ends(rows, found.SearchedTo)
 	if found.SearchedTo != uuid.Nil && !q.Newer {
-		v.Found = searchedWords(at(store.EventTime(found.SearchedTo)))
 		v.Empty = templates.EmptyView{Title: "No act like this so far", Text: "Older ones were not looked at yet: go on with Older."}
 	}
 	if len(found.Entries) > 0 || found.More || !q.keyset.first() {
 		v.Pager = q.keyset.pager(auditPath, q.filters, top, bottom, found.More)
+	}
+	if found.SearchedTo != uuid.Nil && !q.Newer {
+		v.Searched = searchedTo(at(store.EventTime(found.SearchedTo)), v.Pager)
 	}
 	return v, nil
 }

@@ -40,6 +40,9 @@ type eventsQuery struct {
 	filters url.Values // as they are in the address
 }
 
+// searchPatience is how long a page searches before it is shown. The script goes on.
+const searchPatience = 80 * time.Millisecond
+
 func readEventsQuery(r *http.Request) (q eventsQuery, err error) {
 	if q.EventFilter, err = eventFilter(r); err != nil {
 		return q, err
@@ -47,7 +50,7 @@ func readEventsQuery(r *http.Request) (q eventsQuery, err error) {
 	if q.keyset, err = readKeyset(r); err != nil {
 		return q, err
 	}
-	q.Limit, q.Newer, q.Cursor = pageSize, q.keyset.Newer, ""
+	q.Limit, q.Newer, q.Cursor, q.Patience = pageSize, q.keyset.Newer, "", searchPatience
 	if !q.keyset.first() {
 		q.Cursor = q.keyset.Cursor.String()
 	}
@@ -234,11 +237,13 @@ func (s *Server) eventsView(
 	}
 	top, bottom := q.keyset.ends(rows, found.SearchedTo)
 	if found.SearchedTo != uuid.Nil && !q.Newer {
-		v.Found = searchedWords(at(store.EventTime(found.SearchedTo)))
 		v.Empty = templates.EmptyView{Title: "No event like this so far", Text: "Older ones were not looked at yet: go on with Older."}
 	}
 	if len(found.Events) > 0 || found.More || !q.keyset.first() {
 		v.Pager = q.keyset.pager(eventsPath, q.filters, top, bottom, found.More)
+	}
+	if found.SearchedTo != uuid.Nil && !q.Newer {
+		v.Searched = searchedTo(at(store.EventTime(found.SearchedTo)), v.Pager)
 	}
 	return v, nil
 }

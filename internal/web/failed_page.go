@@ -97,7 +97,6 @@ func failedListView(
 		v.Reason = groupReason(found.Letters)
 	}
 	if found.SearchedTo != nil {
-		v.Found = searchedWords(at(*found.SearchedTo))
 		v.Empty = templates.EmptyView{Title: "Nothing like this so far", Text: "Older ones were not looked at yet: go on with Older."}
 	}
 	if len(items) > 0 || found.More {
@@ -112,6 +111,12 @@ func failedListView(
 	}
 	if found.More || q.Newer {
 		v.Pager.Older = listHref(failedPath, q.filters, "cursor", found.Bottom.String())
+	}
+	if found.SearchedTo != nil {
+		v.Searched = searchedTo(at(*found.SearchedTo), v.Pager)
+		if q.Newer {
+			v.Searched.On = ""
+		}
 	}
 	return v
 }
@@ -129,9 +134,9 @@ func groupReason(letters []store.DeadLetter) string {
 	return sentence(letters[0].Reason)
 }
 
-// searchedWords says how far a search has looked.
-func searchedWords(to templates.Moment) string {
-	return "Searched back to " + to.Exact + ". Older ones were not looked at yet."
+// searchedTo says how far a search has looked, which goes on at the page's older end.
+func searchedTo(to templates.Moment, p templates.Pager) templates.Searched {
+	return templates.Searched{Note: "Searched back to " + to.Exact + ". Older ones were not looked at yet.", On: p.Older}
 }
 
 // failedForm are the fields that narrow the list.

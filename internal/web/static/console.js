@@ -92,14 +92,76 @@ function closeMenus(but) {
 }
 document.addEventListener("pointerdown", (e) => closeMenus(e.target));
 
+// ── passkeys ─────────────────────────────────────────────────────────────
+// The form is sent when the browser has answered: what it says is in the field
+// "credential". Binary values travel as base64url; not every browser converts them.
+
+const fromText = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+const toText = (bytes) =>
+	btoa(String.fromCharCode(...new Uint8Array(bytes))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+
+function fromOptions(o) {
+	o.challenge = fromText(o.challenge);
+	if (o.user) o.user.id = fromText(o.user.id);
+	for (const c of [...(o.excludeCredentials || []), ...(o.allowCredentials || [])]) c.id = fromText(c.id);
+	return o;
+}
+
+function toAnswer(made) {
+	const response = {};
+	for (const field of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
+		if (made.response[field]) response[field] = toText(made.response[field]);
+	}
+	if (made.response.getTransports) response.transports = made.response.getTransports();
+	return JSON.stringify({
+		id: made.id, rawId: toText(made.rawId), type: made.type, response,
+		authenticatorAttachment: made.authenticatorAttachment || undefined,
+		clientExtensionResults: made.getClientExtensionResults(),
+	});
+}
+
+async function askPasskey(form) {
+	if (form.dataset.passkey === "create") {
+		return navigator.credentials.create({ publicKey: fromOptions(JSON.parse(form.dataset.options)) });
+	}
+	const answer = await fetch(form.dataset.ask, { headers: { Accept: "application/json" } });
+	if (!answer.ok) throw new Error("no question: " + answer.status);
+	const { options, pending } = await answer.json();
+	form.elements.pending.value = pending;
+	return navigator.credentials.get({ publicKey: fromOptions(options) });
+}
+
+for (const form of document.querySelectorAll("form[data-passkey]")) {
+	form.hidden = !window.PublicKeyCredential;
+	let asking = false;
+	form.addEventListener("submit", async (e) => {
+		if (form.elements.credential.value) return;
+		e.preventDefault();
+		if (asking) return;
+		asking = true;
+		const why = form.querySelector("[role=alert]");
+		why.hidden = true;
+		try {
+			form.elements.credential.value = toAnswer(await askPasskey(form));
+			form.requestSubmit();
+		} catch (error) {
+			const { sayNone, sayHeld, sayCannot } = why.dataset;
+			why.textContent = { NotAllowedError: sayNone, AbortError: sayNone, InvalidStateError: sayHeld }[error.name] || sayCannot;
+			why.hidden = false;
+		}
+		asking = false;
+	});
+}
+
 // A form is sent once.
 document.addEventListener("submit", (e) => {
-	if (e.target.method !== "post") return;
+	if (e.target.method !== "post" || e.defaultPrevented) return;
 	if (e.target.dataset.sent) return e.preventDefault();
 	e.target.dataset.sent = "yes";
 });
 addEventListener("pageshow", () => {
 	for (const f of document.querySelectorAll("form[data-sent]")) delete f.dataset.sent;
+	for (const f of document.querySelectorAll("form[data-passkey]")) f.elements.credential.value = ""; // an answer is good once
 });
 
 // ── keyboard ─────────────────────────────────────────────────────────────
@@ -294,6 +356,42 @@ addEventListener("pageshow", (e) => { if (e.persisted && !document.hidden) liste
 if (!document.hidden) listen(); // a tab opened behind others listens when it is first seen
 tick();
 setInterval(() => { tick(); settle(); }, 1000);
+
+// ── searches that go on ──────────────────────────────────────────────────
+// A search stops before its page takes long, and says how far it looked. It goes on
+// from there until the page is full.
+
+const fullPage = 50; // rows
+const looksMost = 200; // after so many the reader says whether to go on
+
+function appendFound(next) {
+	const found = document.getElementById("found");
+	const [rows, more] = [found, next.getElementById("found")].map((el) => el.querySelector("tbody"));
+	tick(next);
+	if (rows && more) rows.append(...more.rows);
+	if (rows) {
+		const [said, says] = [document, next].map((d) => d.getElementById("searched"));
+		if (says) said.replaceWith(says);
+		else said.remove();
+	} else {
+		found.replaceWith(next.getElementById("found"));
+	}
+	const [older, to] = [document, next].map((d) => d.querySelector(".pager")?.lastElementChild);
+	if (older && to) older.replaceWith(to);
+}
+
+async function searchOn() {
+	for (let look = 0; look < looksMost; look++) {
+		const said = document.getElementById("searched");
+		const rows = document.querySelectorAll("#found tbody tr").length;
+		if (!said?.dataset.on || rows >= fullPage || ticked(document)) return;
+		said.ariaBusy = "true";
+		const answer = await fetch(said.dataset.on, { headers: { Accept: "text/html" } });
+		if (!answer.ok || answer.redirected) return;
+		appendFound(new DOMParser().parseFromString(await answer.text(), "text/html"));
+	}
+}
+searchOn().catch(() => {}).finally(() => document.getElementById("searched")?.removeAttribute("aria-busy"));
 
 // ── rows that are ticked ─────────────────────────────────────────────────
 
