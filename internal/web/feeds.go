@@ -17,8 +17,8 @@ type feeds struct {
 	open map[string]*feed
 }
 
-// feed is one address that somebody looks at. Nothing runs for it: whoever of
-// its viewers comes first after the last shot is over makes the next one.
+// feed is one address that somebody looks at. Nothing runs for it: its viewers come
+// when the last shot is over, and the first of them makes the next one for all.
 type feed struct {
 	every, beat time.Duration
 	viewers     int           // guarded by feeds.mu
@@ -58,29 +58,29 @@ func (l *feeds) join(address string) (f *feed, leave func()) {
 	}
 }
 
-// now gives the parts as they are: those another viewer has just had, or new
-// ones. Nobody changes what it returns.
-func (f *feed) now(ctx context.Context, parts func(context.Context) (map[string]templ.Component, error)) (*shot, error) {
+// now gives the parts as they are, those another viewer has just had or new ones, and
+// when to come again. Nobody changes what it returns. After a failure, which is the
+// viewer's own, the last parts stay.
+func (f *feed) now(ctx context.Context, parts func(context.Context) (map[string]templ.Component, error)) (*shot, time.Time, error) {
 	select {
 	case f.turn <- struct{}{}:
 		defer func() { <-f.turn }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, time.Time{}, ctx.Err()
 	}
 	if f.shot != nil && time.Now().Before(f.over) {
-		return f.shot, nil
+		return f.shot, f.over, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, liveSlow)
 	defer cancel()
 	list, err := parts(ctx)
 	if err != nil {
-		return nil, err
+		return f.shot, time.Now().Add(f.every), err
 	}
 	next, err := newShot(ctx, list, f.shot)
 	if err != nil {
-		return nil, err
+		return f.shot, time.Now().Add(f.every), err
 	}
-	// The viewers' clocks are not quite in step: it is shown a little less long than they wait.
-	f.shot, f.over = next, time.Now().Add(f.every*9/10)
-	return next, nil
+	f.shot, f.over = next, time.Now().Add(f.every)
+	return next, f.over, nil
 }

@@ -105,7 +105,7 @@ func TestTheTotalOfSomeDatesIsNoTotal(t *testing.T) {
 }
 
 // What a page brought is on the page of its import within two seconds: the parts are
-// made again every second, and one that is shared is younger than that.
+// made again more often than that.
 func TestImportPageIsNeverOlderThanTwoSeconds(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

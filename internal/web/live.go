@@ -14,16 +14,16 @@ import (
 
 // The tempo of event streams.
 const (
-	liveEvery = time.Second      // how often the parts of a page are made again
-	liveBeat  = 5 * time.Second  // how often a stream that is silent shows that it is there, and asks whether it may go on
-	liveSlow  = 10 * time.Second // how long making the parts, or sending them, may take
+	liveEvery = 1800 * time.Millisecond // how often the parts of a page are made again: what happens is seen within two seconds
+	liveBeat  = 10 * time.Second        // how often a stream that is silent shows that it is there, and asks whether it may go on
+	liveSlow  = 10 * time.Second        // how long making the parts, or sending them, may take
 )
 
 // live answers a page's stream of server-sent events: the parts of the page by
 // their keys (see templates.Live), first all, then those that changed. It ends
 // with the connection, the operator's session and the process.
 //
-// parts is called every second, once for all who look at the same address: what
+// parts is called each liveEvery, once for all who look at the same address: what
 // it gives may depend on the address, the reader's zone, language and role, and on
 // nothing else of the request. A failure of the first call is returned with nothing written;
 // later ones tell the page that it is not up to date.
@@ -45,7 +45,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request, parts func(context
 	}
 	f, leave := s.console.feeds.join(string(operatorOf(ctx).Role) + " " + r.URL.RequestURI() + " " + loc.String() + " " + language)
 	defer leave()
-	shot, err := f.now(ctx, all)
+	shot, over, err := f.now(ctx, all)
 	if err != nil {
 		return err
 	}
@@ -53,8 +53,8 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request, parts func(context
 	defer out.close()
 	out.open()
 
-	tick := time.NewTicker(f.every)
-	defer tick.Stop()
+	next := time.NewTimer(time.Until(over))
+	defer next.Stop()
 	beat := time.NewTicker(f.beat)
 	defer beat.Stop()
 	for out.err == nil {
@@ -73,18 +73,18 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request, parts func(context
 				return nil // the browser asks again by itself, and is answered by what it may see now
 			}
 			out.write(": still here\n\n")
-		case <-tick.C:
-			next, err := f.now(ctx, all)
+		case <-next.C:
+			shot, over, err = f.now(ctx, all)
 			if ctx.Err() != nil {
 				return nil
 			}
+			next.Reset(time.Until(over))
 			if err != nil {
 				out.stale()
 				s.noteStale(ctx, r, out, err)
 				continue
 			}
 			out.fresh()
-			shot = next
 		}
 	}
 	return nil // the reader has gone
