@@ -5,6 +5,8 @@ type SignIn struct {
 	Email string // as it was typed; "" the first time
 	Error string // one sentence for the reader; "" the first time
 	Next  string // where to go afterwards: a local path
+
+	Passkey bool // offer to sign in by one
 }
 
 // Account is an operator's own page: from where they are signed in.
@@ -12,6 +14,7 @@ type Account struct {
 	Email        string
 	Sessions     []SessionRow
 	SecondFactor SecondFactor
+	Passkeys     PasskeysView
 }
 
 // SessionRow is one place where an operator is signed in.

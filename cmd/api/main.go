@@ -15,6 +15,7 @@ import (
 	"github.com/wosool/wosool/internal/budget"
 	"github.com/wosool/wosool/internal/config"
 	"github.com/wosool/wosool/internal/imports"
+	"github.com/wosool/wosool/internal/passkey"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tasks"
 	"github.com/wosool/wosool/internal/telemetry"
@@ -99,8 +100,13 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	defer func() { _ = asynqmon.Close() }()
 	allowance := budget.New(rdb)
 	allowance.Egress = cfg.SallaEgress
+	passkeys, err := passkey.NewParty(cfg.PublicURL)
+	if err != nil {
+		log.InfoContext(ctx, "operators can't sign in by passkeys", "reason", err)
+	}
 	s := &web.Server{
 		DB:             db,
+		Passkeys:       passkeys,
 		Inbox:          inbox,
 		Install:        newInstaller(cfg, inbox, metrics),
 		Grace:          cfg.Grace,

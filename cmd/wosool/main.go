@@ -43,6 +43,7 @@ type grammar struct {
 		Remove        operatorRemoveCmd  `cmd:"" help:"Remove an operator; ends their sessions at once."`
 		SignOut       operatorSignOutCmd `cmd:"" help:"End an operator's sessions at once."`
 
+		RemovePasskeys    operatorRemovePasskeysCmd    `cmd:"" help:"Remove every passkey of an operator; ends their sessions."`
 		ResetSecondFactor operatorResetSecondFactorCmd `cmd:"" help:"Switch an operator's second factor off for them; ends their sessions."`
 	} `cmd:"" help:"The people who may sign in to the console."`
 	Key struct {

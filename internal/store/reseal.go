@@ -28,6 +28,7 @@ func sealedColumns() []sealedColumn {
 		{"connections", "refresh_token", "id", "uuid", "tenant:", ":refresh_token"},
 		{"event_payloads", "sealed", "event_id", "uuid", "event:", ":body"},
 		{"operators", "totp_sealed", "id", "uuid", "operator:", ":totp"},
+		{"passkeys", "sealed", "id", "uuid", "passkey:", ""},
 	}
 }
 

@@ -41,7 +41,7 @@ func TestEverySealedColumnIsResealed(t *testing.T) {
 	pool := dbtest.Control(t)
 	open := []string{ // hashes and digests
 		"api_keys.token_hash", "connections.access_hash", "event_keys.key", "event_payloads.body_hash", "installs.browser_hash", "installs.state_hash",
-		"known_tokens.hash", "pages.digest", "recovery_codes.code_hash", "sessions.token_hash", "sign_in_attempts.key",
+		"known_tokens.hash", "pages.digest", "passkeys.credential_id", "recovery_codes.code_hash", "sessions.token_hash", "sign_in_attempts.key",
 	}
 	rows, err := pool.Query(t.Context(), `
 		SELECT c.table_name || '.' || c.column_name

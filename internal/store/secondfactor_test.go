@@ -27,7 +27,7 @@ func withFactor(t *testing.T, db *store.DB, o store.Operator, recovery ...string
 // code begins an attempt with a code and ends it with what is shown.
 func code(t *testing.T, db *store.DB, o store.Operator, shown store.SecondStep) bool {
 	t.Helper()
-	a, wait, err := db.BeginCode(t.Context(), o.ID, home)
+	a, wait, err := db.BeginProof(t.Context(), o.ID, home)
 	if err != nil || wait > 0 {
 		t.Fatalf("begin: wait %s, %v", wait, err)
 	}
@@ -68,7 +68,7 @@ func TestCodeIsGoodOnceAtOnce(t *testing.T) {
 		if _, err := pool.Exec(t.Context(), `DELETE FROM sign_in_attempts`); err != nil {
 			t.Fatal(err)
 		}
-		a, _, err := db.BeginCode(t.Context(), o.ID, home)
+		a, _, err := db.BeginProof(t.Context(), o.ID, home)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func TestSecondFactorThatChangedMeanwhile(t *testing.T) {
 	if err := db.SignIn(t.Context(), plain, "", store.NewSession{TokenHash: token[:]}); !errors.Is(err, fault.Conflict) {
 		t.Errorf("without a code: %v, want a conflict", err)
 	}
-	seen, _, err := db.BeginCode(t.Context(), o.ID, home)
+	seen, _, err := db.BeginProof(t.Context(), o.ID, home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestRecoveryCodes(t *testing.T) {
 	if f, err := db.SecondFactor(t.Context(), o.ID); err != nil || f.Codes != 1 || !f.On() || f.Since == nil {
 		t.Errorf("second factor = %+v, %v", f, err)
 	}
-	a, _, err := db.BeginCode(t.Context(), o.ID, home)
+	a, _, err := db.BeginProof(t.Context(), o.ID, home)
 	if err != nil {
 		t.Fatal(err)
 	}

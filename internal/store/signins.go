@@ -54,9 +54,9 @@ func (db *DB) BeginSignIn(ctx context.Context, typed, network string) (a Attempt
 	return a, wait, err
 }
 
-// BeginCode counts an attempt to show an operator's second factor, like one to sign
-// in and under the same keys. It returns fault.NotFound where there is no such operator.
-func (db *DB) BeginCode(ctx context.Context, operator uuid.UUID, network string) (a Attempt, wait time.Duration, err error) {
+// BeginProof counts an attempt to prove to be an operator who is known otherwise than
+// by a typed e-mail, like one to sign in and under the same keys. It returns fault.NotFound where there is no such operator.
+func (db *DB) BeginProof(ctx context.Context, operator uuid.UUID, network string) (a Attempt, wait time.Duration, err error) {
 	a = Attempt{network: network}
 	known, err := a.read(ctx, db.pool, `o.id = $1`, operator)
 	if err != nil {
@@ -197,6 +197,12 @@ func (db *DB) SignInFailed(ctx context.Context, a Attempt, address string) error
 func (db *DB) CodeFailed(ctx context.Context, a Attempt, address string) error {
 	return noteOperator(ctx, db.pool, Actor{Name: a.Email, Address: address}, "operator.sign_in_failed", "",
 		map[string]any{"second_factor": true})
+}
+
+// PasskeyFailed notes in the audit that a passkey of an attempt's operator was not taken.
+func (db *DB) PasskeyFailed(ctx context.Context, a Attempt, address string) error {
+	return noteOperator(ctx, db.pool, Actor{Name: a.Email, Address: address}, "operator.sign_in_failed", "",
+		map[string]any{"passkey": true})
 }
 
 // Rehash replaces the hash of an attempt's password by another of the same password,

@@ -22,6 +22,9 @@ func (s *Server) showAccount(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := accountView(o, sessions, time.Now(), zoneOf(r))
 	v.SecondFactor = secondFactorView(second, time.Now(), zoneOf(r))
+	if v.Passkeys, err = s.passkeysView(r.Context(), r.Host, moments(r)); err != nil {
+		return err
+	}
 	return s.render(w, r, http.StatusOK, templates.AccountPage(s.frame(r, "Account", ""), v))
 }
 

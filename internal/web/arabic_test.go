@@ -25,7 +25,10 @@ func TestEveryPageIsArabic(t *testing.T) {
 	x.reject(mended(71), mended(72), mended(73), dateless(81))
 	lists := newDesk(t)
 	furnish(lists)
+	lists.s.Passkeys = partyAt(t, "https://example.com")
+	lists.exec(`INSERT INTO passkeys (id, operator_id, credential_id, sealed, name, challenge_until) VALUES (gen_random_uuid(), $1, '\x01', '\x02', 'هاتف', now())`, lists.me())
 	needs := newDesk(t)
+	needs.s.Passkeys, needs.s.PublicURL = partyAt(t, "http://localhost:9"), "http://localhost:9"
 	needs.everythingAils()
 
 	misses := map[string]string{} // the text: where it was first
@@ -81,7 +84,7 @@ func walkInArabic(d *desk, visited map[string]bool, misses map[string]string) {
 		"/admin", "/admin/tenants", "/admin/events", "/admin/imports", "/admin/lanes", "/admin/lanes/failed", "/admin/workers",
 		"/admin/account", "/admin/search?q=", "/admin/search?q=nothing-like-this", "/admin/nowhere", "/admin/events/" + uuid.NewString(),
 		"/admin/tenants?q=nobody", "/admin/events?merchant=4", "/admin/events?merchant=x", "/admin/settings", "/admin/audit", "/admin/bulk",
-		"/admin/settings/keys", "/admin/settings/sessions", "/admin/account/second-factor",
+		"/admin/settings/keys", "/admin/settings/sessions", "/admin/account/second-factor", "/admin/account/passkeys/new",
 	}
 	for len(queue) > 0 {
 		path := queue[0]

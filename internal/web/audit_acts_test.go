@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/pquerna/otp/totp"
+
+	"github.com/wosool/wosool/internal/passkey/passkeytest"
 )
 
 // deskAddress is where a desk's requests come from.
@@ -98,6 +100,18 @@ func consoleActs() map[string]consoleAct {
 		"/admin/account/second-factor/off": {"second_factor.off", func(x *shelf) answer {
 			return x.post("/admin/account/second-factor/off", url.Values{"code": {code}})
 		}, false},
+		"/admin/account/passkeys": {"passkey.add", func(x *shelf) answer {
+			hash, err := light().Hash(x.t.Context(), secret)
+			if err != nil {
+				x.t.Fatal(err)
+			}
+			x.exec(`UPDATE operators SET password = $1 WHERE id = $2`, hash, x.me())
+			return makePasskey(x.t, x.post, passkeytest.New(x.t, "https://example.com", "example.com"), url.Values{"password": {secret}})
+		}, false},
+		"/admin/account/passkeys/{id}/remove": {"passkey.remove", func(x *shelf) answer {
+			id := one[uuid.UUID](x.site, `SELECT id FROM passkeys LIMIT 1`)
+			return x.post("/admin/account/passkeys/"+id.String()+"/remove", nil)
+		}, false},
 		"/admin/settings/operators": {"operator.add", func(x *shelf) answer {
 			return x.post("/admin/settings/operators", url.Values{"email": {"new@wosool.example"}, "role": {"viewer"}})
 		}, false},
@@ -130,13 +144,15 @@ func consoleActs() map[string]consoleAct {
 // unaudited are the routes that change something and are not in consoleActs, with why.
 func unaudited() map[string]string {
 	return map[string]string{
-		"/admin/theme":        "the reader's own cookie",
-		"/admin/language":     "the reader's own cookie",
-		"/admin/sign-in":      "nobody is signed in yet: see TestSignInAndOut",
-		"/admin/sign-in/code": "nobody is signed in yet",
-		"/admin/sign-out":     "it ends the desk's own session: see TestSignInAndOut",
-		"/admin/queues":       "Asynqmon's page, which is only looked at",
-		"/admin/queues/*":     "Asynqmon's acts: see TestQueuesActsAreAudited",
+		"/admin/theme":                "the reader's own cookie",
+		"/admin/language":             "the reader's own cookie",
+		"/admin/sign-in":              "nobody is signed in yet: see TestSignInAndOut",
+		"/admin/sign-in/code":         "nobody is signed in yet",
+		"/admin/sign-in/passkey":      "nobody is signed in yet: see TestPasskeyLetsIn",
+		"/admin/account/passkeys/new": "it asks the browser for a passkey, which nobody has yet",
+		"/admin/sign-out":             "it ends the desk's own session: see TestSignInAndOut",
+		"/admin/queues":               "Asynqmon's page, which is only looked at",
+		"/admin/queues/*":             "Asynqmon's acts: see TestQueuesActsAreAudited",
 	}
 }
 
@@ -147,6 +163,7 @@ func TestEveryActIsAudited(t *testing.T) {
 	t.Parallel()
 	x := drawer(t, "Shelf")
 	x.s.Passwords = light()
+	x.s.Passkeys = partyAt(t, "https://example.com")
 	x.h = x.s.Handler()
 	acts := consoleActs()
 
@@ -197,7 +214,7 @@ func TestEveryActIsAudited(t *testing.T) {
 // actsInOrder are the routes of consoleActs, those that build on others behind them.
 func actsInOrder() []string {
 	first := []string{
-		"/admin/account/second-factor", "/admin/account/second-factor/off", "/admin/imports/{id}/pause", "/admin/imports/{id}/resume",
+		"/admin/account/passkeys", "/admin/account/passkeys/{id}/remove", "/admin/account/second-factor", "/admin/account/second-factor/off", "/admin/imports/{id}/pause", "/admin/imports/{id}/resume",
 		"/admin/imports/{id}/retry", "/admin/imports/{id}/cancel", "/admin/lanes/{lane}/pause", "/admin/lanes/{lane}/resume",
 		"/admin/tenants/{id}/notes", "/admin/tenants/{id}/notes/{note}/remove", "/admin/settings/keys", "/admin/settings/keys/{id}/revoke",
 	}

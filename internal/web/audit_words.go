@@ -29,6 +29,8 @@ func auditWords(act string) string {
 		"operator.sign_in": "signed in", "operator.sign_in_failed": "failed to sign in", "operator.sign_out": "signed out",
 		"operator.sign_out_everywhere": "signed an operator out everywhere",
 		"session.end":                  "ended a session", "session.end_others": "ended their other sessions", "session.revoke": "ended somebody's session",
+		"operator.remove_passkeys": "removed an operator's passkeys",
+		"passkey.add":              "made a passkey", "passkey.remove": "removed a passkey",
 		"second_factor.on": "turned the second factor on", "second_factor.off": "turned the second factor off",
 		"key.add": "made an API key", "key.revoke": "revoked an API key",
 		"note.add": "wrote a note", "note.remove": "removed a note",
@@ -55,7 +57,7 @@ func auditGroups() []auditGroup {
 		{"events", "events", []string{"event"}},
 		{"work", "work", []string{"dead", "task", "tasks", "bulk"}},
 		{"lanes", "lanes", []string{"queue"}},
-		{"access", "access", []string{"operator", "session", "second_factor", "key", "keyset"}},
+		{"access", "access", []string{"operator", "session", "second_factor", "passkey", "key", "keyset"}},
 	}
 }
 
@@ -164,7 +166,7 @@ func auditOn(e store.AuditEntry) (on, href string) {
 		return on, searchFor(d.Task, d.ID)
 	case first == "note" && e.TenantID != nil:
 		return "note", tenantHref(*e.TenantID) + "/notes"
-	case first == "operator" || first == "session" || first == "second_factor":
+	case first == "operator" || first == "session" || first == "second_factor" || first == "passkey":
 		if e.Subject != "" {
 			return e.Subject, auditPath + "?" + url.Values{"who": {e.Subject}}.Encode()
 		}

@@ -34,7 +34,8 @@ func leastRoles() map[string][]string {
 		anybody: {
 			"GET /healthz", "GET /readyz", "GET /metrics", "GET /salla/install", "GET /salla/callback",
 			"GET /admin/static/{name}", "POST /admin/theme", "POST /admin/language",
-			"GET /admin/sign-in", "POST /admin/sign-in", "GET /admin/sign-in/code", "POST /admin/sign-in/code", "POST /admin/sign-out",
+			"GET /admin/sign-in", "POST /admin/sign-in", "GET /admin/sign-in/code", "POST /admin/sign-in/code",
+			"GET /admin/sign-in/passkey", "POST /admin/sign-in/passkey", "POST /admin/sign-out",
 		},
 		nobody: {
 			"POST /webhooks/salla", "POST /webhooks/clerk",
@@ -65,6 +66,8 @@ func leastRoles() map[string][]string {
 			"GET /admin/account", "POST /admin/account/sessions/{id}/revoke", "POST /admin/account/sessions/revoke-others",
 			"GET /admin/account/second-factor", "POST /admin/account/second-factor",
 			"GET /admin/account/second-factor/off", "POST /admin/account/second-factor/off",
+			"POST /admin/account/passkeys", "GET /admin/account/passkeys/new", "POST /admin/account/passkeys/new",
+			"GET /admin/account/passkeys/{id}/remove", "POST /admin/account/passkeys/{id}/remove",
 		},
 		string(store.RoleOperator): slices.Concat([]string{
 			"POST /admin/tenants/{id}/retry", "POST /admin/tenants/{id}/resume",

@@ -133,7 +133,7 @@ func (s *Server) switchSecondFactorOff(w http.ResponseWriter, r *http.Request) e
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	a, wait, err := s.DB.BeginCode(r.Context(), operatorOf(r.Context()).ID, networkOf(r.Context()))
+	a, wait, err := s.DB.BeginProof(r.Context(), operatorOf(r.Context()).ID, networkOf(r.Context()))
 	switch {
 	case err != nil:
 		return err

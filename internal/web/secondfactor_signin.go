@@ -117,7 +117,7 @@ func (in *signIn) tryCode(w http.ResponseWriter, r *http.Request) error {
 		v.Error = "Type the code that your app shows."
 		return in.codeForm(w, r, http.StatusUnprocessableEntity, v)
 	}
-	a, wait, err := in.DB.BeginCode(r.Context(), h.Operator, networkOf(r.Context()))
+	a, wait, err := in.DB.BeginProof(r.Context(), h.Operator, networkOf(r.Context()))
 	switch {
 	case errors.Is(err, fault.NotFound):
 		return in.anew(w, r, v.Next)

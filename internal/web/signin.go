@@ -45,6 +45,8 @@ func (s *Server) accountRoutes(r chi.Router) {
 		r.Post("/sign-in", s.handle(in.try))
 		r.Get("/sign-in/code", s.handle(in.showCode))
 		r.Post("/sign-in/code", s.handle(in.tryCode))
+		r.Get("/sign-in/passkey", s.handle(in.askPasskey))
+		r.Post("/sign-in/passkey", s.handle(in.tryPasskey))
 		r.Post("/sign-out", s.handle(s.signOut))
 		r.Group(func(r chi.Router) {
 			r.Use(s.withOperator)
@@ -52,6 +54,7 @@ func (s *Server) accountRoutes(r chi.Router) {
 			r.Post("/account/sessions/{id}/revoke", s.handle(s.revokeSession))
 			r.Post("/account/sessions/revoke-others", s.handle(s.revokeOthers))
 			s.secondFactorRoutes(r)
+			in.passkeyRoutes(r)
 		})
 	})
 }
@@ -85,6 +88,10 @@ func (in *signIn) show(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (in *signIn) form(w http.ResponseWriter, r *http.Request, status int, v templates.SignIn) error {
+	var err error
+	if v.Passkey, err = in.passkeyOffered(r); err != nil {
+		return err
+	}
 	return in.render(w, r, status, templates.SignInPage(in.frame(r, "Sign in", ""), v))
 }
 
@@ -110,8 +117,7 @@ func (in *signIn) try(w http.ResponseWriter, r *http.Request) error {
 	}
 	rehashed, same, err := in.compare(r.Context(), a, text)
 	if errors.Is(err, fault.Unavailable) {
-		w.Header().Set("Retry-After", "5")
-		v.Error = "Too many people are signing in at this moment. Try again in a few seconds."
+		v.Error = tooBusy(w)
 		return in.form(w, r, http.StatusServiceUnavailable, v)
 	}
 	if err != nil {
@@ -136,6 +142,12 @@ func (s *Server) tooMany(w http.ResponseWriter, r *http.Request, wait time.Durat
 	s.Log.WarnContext(r.Context(), "sign-in refused: too many failed", "address", address(r.Context()))
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	return fmt.Sprintf("Too many attempts failed. Try again in %s.", inWords(wait))
+}
+
+// tooBusy says that no password can be looked at now.
+func tooBusy(w http.ResponseWriter) string {
+	w.Header().Set("Retry-After", "5")
+	return "Too many people are signing in at this moment. Try again in a few seconds."
 }
 
 // compare tells whether the password is the operator's; rehashed is a hash of

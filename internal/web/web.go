@@ -18,6 +18,7 @@ import (
 
 	"github.com/wosool/wosool/internal/events"
 	"github.com/wosool/wosool/internal/imports"
+	"github.com/wosool/wosool/internal/passkey"
 	"github.com/wosool/wosool/internal/password"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tasks"
@@ -46,6 +47,7 @@ type Server struct {
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For and X-Forwarded-Proto are believed; may be empty
 	PublicURL      string           // where the world reaches us: at an https one cookies are never sent by http; may be empty
 	Passwords      *password.Hasher // of operators; nil: one of the standard cost
+	Passkeys       *passkey.Party   // nil: operators can't sign in by passkeys
 	Asynqmon       *Asynqmon        // at /admin/queues; nil: the address says that there is none
 	Stopping       <-chan struct{}  // closed when the process begins to stop: event streams end; nil: they don't know
 
