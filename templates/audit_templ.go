@@ -539,7 +539,7 @@ func AuditEntryPage(f Frame, v AuditEntryView) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "<div class=\"scroll\"><table class=\"table changes\" id=\"changes\"><thead><tr><th>Value</th><th>Before</th><th>After</th><th></th></tr></thead> <tbody>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "<div class=\"scroll\"><table class=\"table changes\" id=\"changes\"><thead><tr><th>Value</th><th>Before</th><th>After</th><th><span class=\"sr\">Change</span></th></tr></thead> <tbody>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

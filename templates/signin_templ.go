@@ -129,7 +129,7 @@ func SignInPage(f Frame, v SignIn) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = passkeyAnswer("").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = passkeyAnswer(f, "").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

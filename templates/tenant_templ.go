@@ -715,7 +715,7 @@ func TenantEventRows(v TenantEventsView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "<div class=\"scroll\"><table class=\"table\"><thead><tr><th>Event</th><th>Status</th><th>Received</th><th class=\"num\">Applied in</th><th></th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "<div class=\"scroll\"><table class=\"table\"><thead><tr><th>Event</th><th>Status</th><th>Received</th><th class=\"num\">Applied in</th><th><span class=\"sr\">Note</span></th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

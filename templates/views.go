@@ -45,6 +45,7 @@ type Frame struct {
 // Assets are the addresses of the style sheet, the script and what else a page loads.
 type Assets struct {
 	Style, Script, Icon string
+	Passkeys            string   // a further script of pages with passkeys
 	Fonts               []string // loaded ahead
 }
 

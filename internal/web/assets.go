@@ -95,6 +95,8 @@ func (a *assets) load() {
 		Style:  assetRoot + hashed["console.css"],
 		Script: assetRoot + hashed["console.js"],
 		Icon:   assetRoot + hashed["icon.svg"],
+
+		Passkeys: assetRoot + hashed["passkeys.js"],
 		Fonts: []string{ // what every page needs, before the style sheet says so
 			assetRoot + hashed["ibm-plex-sans-latin-400-normal.woff2"],
 			assetRoot + hashed["ibm-plex-sans-latin-500-normal.woff2"],

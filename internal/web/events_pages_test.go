@@ -64,7 +64,7 @@ func TestEventsPageSaysEachStatusInWords(t *testing.T) {
 			t.Errorf("%s: its stream is %q", tt.name, live)
 		}
 	}
-	chips := words(list.Find("nav.chips").First())
+	chips := words(list.Find(".chips").First())
 	for _, want := range []string{"all 12", "received 3", "waiting 5", "applied 1", "ignored 1", "failed 2"} {
 		if !strings.Contains(chips, want) {
 			t.Errorf("chips = %q, want %q in them", chips, want)

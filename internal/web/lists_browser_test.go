@@ -29,6 +29,32 @@ func TestNewEventsAppearInABrowser(t *testing.T) {
 	tab.Clean(server.URL)
 }
 
+// A search that stopped before its page was full goes on by itself, leaves what was found
+// where it is, and ends with what there is; without scripts Older goes on.
+func TestSearchGoesOnInABrowser(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.exec(`
+		INSERT INTO events (id, source, event, merchant, lane, status, state, error, last_error, attempts, due_at)
+		SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'salla', 'order.created', 1000, 'events', 'failed', 'failed', 'x',
+		       CASE WHEN n IN (3, 12000, 23000) THEN 'a needle' ELSE 'hay' END, 12, now() - n * interval '1 ms'
+		FROM generate_series(1, 24010) AS n`)
+	server := httptest.NewServer(d.h)
+	t.Cleanup(server.Close)
+	tab := browsertest.Open(t)
+	tab.Cookie(server.URL, d.cookie)
+	tab.Look("light", 1440)
+	tab.Go(server.URL+"/admin/lanes/failed?reason=needle", "Failed work")
+	tab.Await(`document.querySelectorAll("#failed tbody tr").length === 3 && !document.getElementById("searched") && !document.querySelector(".pager a[rel=next]")`)
+	tab.Go(server.URL+"/admin/lanes/failed?reason=nowhere", "None of it is left")
+	tab.Await(`!document.getElementById("searched")`)
+	tab.WithoutScript(true)
+	tab.Go(server.URL+"/admin/lanes/failed?reason=nowhere", "Nothing like this so far")
+	tab.Press("Older")
+	tab.Shows("Searched back to")
+	tab.Clean(server.URL)
+}
+
 // furnished names some of what furnish made.
 type furnished struct{ applied, waiting, failed, unreadable uuid.UUID }
 

@@ -2,13 +2,16 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/go-chi/chi/v5"
@@ -58,9 +61,35 @@ func newCampus(t *testing.T) *campus {
 		t.Errorf("no key was made: %d", a.Code)
 	}
 	w.bulk = x.choose(url.Values{"of": {"tenants"}, "act": {"retry"}, "all": {"yes"}})
+	w.beating()
 	w.server = httptest.NewServer(x.h)
 	t.Cleanup(w.server.Close)
+	w.server.URL = strings.Replace(w.server.URL, "127.0.0.1", "localhost", 1) // where passkeys work
+	x.s.PublicURL, x.s.Passkeys = w.server.URL, partyAt(t, w.server.URL)
 	return w
+}
+
+// beating keeps the workers alive that are, as long as the test runs: one that falls
+// silent meanwhile puts a line above whatever page is looked at.
+func (w *campus) beating() {
+	w.t.Helper()
+	alive := one[[]uuid.UUID](w.site, `SELECT array_agg(id) FROM workers WHERE seen_at > now() - interval '30 seconds' AND stopped_at IS NULL`)
+	ctx, stop := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() {
+		for tick := time.NewTicker(time.Second); ; {
+			select {
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			case <-tick.C:
+				if _, err := w.pool.Exec(ctx, `UPDATE workers SET seen_at = now() WHERE id = ANY($1)`, alive); err != nil && ctx.Err() == nil {
+					w.t.Errorf("beat: %v", err)
+				}
+			}
+		}
+	})
+	w.t.Cleanup(func() { stop(); done.Wait() })
 }
 
 // as signs an operator of a role in, and returns their cookie.
@@ -74,6 +103,8 @@ func (d *desk) as(role store.Role) string {
 	d.exec(`INSERT INTO operators (id, email, password, role) VALUES ($1, $2, '-', $3)`, operator, string(role)+"@wosool.example", string(role))
 	d.exec(`INSERT INTO sessions (id, token_hash, operator_id, address, agent) VALUES ($1, $2, $3, '192.0.2.2', 'test')`,
 		uuid.Must(uuid.NewV7()), hash, operator)
+	d.exec(`INSERT INTO passkeys (id, operator_id, credential_id, sealed, name, challenge_until) VALUES ($1, $2, $3, '\x02', $4, now())`,
+		uuid.Must(uuid.NewV7()), operator, hash, scripted)
 	return plainCookie + "=" + text
 }
 

@@ -18,7 +18,7 @@ func healthOf(doc *goquery.Document) map[string]string {
 	doc.Find(`#health .figure`).Each(func(_ int, div *goquery.Selection) {
 		var lines []string
 		div.Find("p").Each(func(_ int, p *goquery.Selection) { lines = append(lines, strings.Fields(p.Text())...) })
-		found[words(div.Find("h3"))] = strings.Join(lines, " ")
+		found[words(div.Find("h2"))] = strings.Join(lines, " ")
 	})
 	return found
 }
@@ -151,9 +151,9 @@ func TestOverviewFigures(t *testing.T) {
 		doc := d.page(http.StatusOK, "/admin?span="+span)
 		values := map[string]string{}
 		doc.Find("[data-live=figures] .figure").Each(func(_ int, f *goquery.Selection) {
-			values[words(f.Find("h3"))] = words(f.Find(".value")) + ", " + words(f.Find("p.muted"))
+			values[words(f.Find("h2"))] = words(f.Find(".value")) + ", " + words(f.Find("p.muted"))
 			if f.Find("svg path.line").Length() != 1 {
-				t.Errorf("%s: %s has no line", span, words(f.Find("h3")))
+				t.Errorf("%s: %s has no line", span, words(f.Find("h2")))
 			}
 		})
 		for label, want := range map[string]string{

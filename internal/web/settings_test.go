@@ -229,7 +229,7 @@ func TestSessionsOfOthersAreEnded(t *testing.T) {
 	if said := d.after(d.press(page.Find(`.acts form`))); !strings.Contains(said, "59 sessions of badr@wosool.example are ended.") {
 		t.Errorf("it says %q", said)
 	}
-	if got := words(d.page(http.StatusOK, hers).Find("main .empty h3")); got != "badr@wosool.example is signed in nowhere" {
+	if got := words(d.page(http.StatusOK, hers).Find("main .empty h2")); got != "badr@wosool.example is signed in nowhere" {
 		t.Errorf("then it says %q", got)
 	}
 	if got := words(d.page(http.StatusOK, allSessionsPath).Find("#sessions tbody tr")); !strings.HasPrefix(got, deskOperator+" admin test – this one") {

@@ -236,7 +236,7 @@ func TestRecordIsShownBesideItsDocuments(t *testing.T) {
 			t.Errorf("the row has %s", hidden)
 		}
 	}
-	if got := words(doc.Find(".payload h3")); got != "As the list gave it" {
+	if got := words(doc.Find(".payload h2")); got != "As the list gave it" {
 		t.Errorf("documents: %q", got)
 	}
 	if got := strings.Join(strings.Fields(doc.Find(".payload pre").Text()), " "); got != `{ "id": 91000, "note": "`+evil+`", "reference_id": 5500 }` || doc.Find("main script").Length() > 0 {
