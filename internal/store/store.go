@@ -45,6 +45,7 @@ func Open(ctx context.Context, databaseURL, application string, conns int32) (*p
 		"idle_in_transaction_session_timeout": "60s",
 		"timezone":                            "UTC",
 		"jit":                                 "off", // compiling a plan takes longer than any of ours
+		"max_parallel_workers_per_gather":     "0",   // and so does starting helpers for it
 	} {
 		if _, given := cfg.ConnConfig.RuntimeParams[name]; !given {
 			cfg.ConnConfig.RuntimeParams[name] = value
