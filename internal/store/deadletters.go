@@ -33,7 +33,7 @@ const failedAt = `coalesce(due_at, enqueued_at, 'epoch'::timestamptz)`
 
 // deadSample bounds how many dead letters of one table are looked at to group
 // them: those that failed last.
-const deadSample = 1000
+const deadSample = 500
 
 // deadTotal bounds how far the dead letters of one table are counted.
 const deadTotal = 10_000
@@ -64,7 +64,7 @@ type DeadSummary struct {
 }
 
 // DeadLetters groups the dead letters of all tables by their reasons. Of each table
-// the newest 1,000 are looked at, since telling a row's reason takes PostgreSQL longer
+// the newest 500 are looked at, since telling a row's reason takes PostgreSQL longer
 // than finding it, and up to 10,000 are counted.
 func (db *DB) DeadLetters(ctx context.Context) (DeadSummary, error) {
 	var parts, counts []string

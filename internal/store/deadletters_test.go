@@ -79,7 +79,7 @@ func TestDeadSummaryIsOfTheNewest(t *testing.T) {
 	oldest := recordEvent(t, db, 7, "order.created", time.Time{}).ID
 	die(t, db, "events", oldest, "its document cannot be read")
 	exec(t, db, `UPDATE events SET due_at = now() - interval '1 day' WHERE id = $1`, oldest)
-	deadEvents(t, db, deadSample, 1, "CASE WHEN n % 500 = 0 THEN 'its document cannot be read' ELSE 'Salla answered 500' END")
+	deadEvents(t, db, deadSample, 1, "CASE WHEN n % 250 = 0 THEN 'its document cannot be read' ELSE 'Salla answered 500' END")
 
 	dead, err := db.DeadLetters(t.Context())
 	if err != nil {

@@ -144,7 +144,7 @@ func TestDeadListSaysHowFarItLooked(t *testing.T) {
 		}
 		f.Cursor = page.Top
 	}
-	if got := strings.Join(back, " "); got != "000000007530 000000000003" && got != "000000009c45 000000007530 000000000003" {
+	if got := strings.Join(back, " "); got != "000000002ee0 000000000003" && got != "000000003e85 000000002ee0 000000000003" {
 		t.Errorf("going back found %s", got)
 	}
 }

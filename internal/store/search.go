@@ -21,11 +21,12 @@ type search struct {
 const searchStop = 1500 * time.Millisecond
 
 // run has look go through up to size further rows at a time, until the page is full,
-// there are no more, or it has cost enough. look tells how many rows there were, and
+// there are no more, or it has cost enough; once it does so however long it takes, or
+// the next page would begin where this one did. look tells how many rows there were, and
 // whether the page is full. whole: everything was looked at.
 func (s search) run(ctx context.Context, look func(size int) (rows int, full bool, err error)) (whole bool, err error) {
 	begun, size := time.Now(), s.first
-	for looked := 0; looked < s.most && time.Since(begun) < s.patience; {
+	for looked := 0; looked == 0 || looked < s.most && time.Since(begun) < s.patience; {
 		rows, full, err := look(size)
 		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "57014" && ctx.Err() == nil {
 			if size == 1 {

@@ -55,7 +55,8 @@ func (db *DB) BeginSignIn(ctx context.Context, typed, network string) (a Attempt
 }
 
 // BeginProof counts an attempt to prove to be an operator who is known otherwise than
-// by a typed e-mail, like one to sign in and under the same keys. It returns fault.NotFound where there is no such operator.
+// by a typed e-mail, like one to sign in and under the same keys. It returns
+// fault.NotFound where there is no such operator.
 func (db *DB) BeginProof(ctx context.Context, operator uuid.UUID, network string) (a Attempt, wait time.Duration, err error) {
 	a = Attempt{network: network}
 	known, err := a.read(ctx, db.pool, `o.id = $1`, operator)

@@ -39,14 +39,12 @@ func (s *Server) passkeysView(ctx context.Context, host string, at func(time.Tim
 		return v, err
 	}
 	for _, p := range list {
-		v.Rows = append(v.Rows, templates.PasskeyRow{Name: p.Name, Made: at(p.CreatedAt), Used: momentOf(at, p.UsedAt), RemoveAt: passkeyPath(p.ID, "remove")})
+		v.Rows = append(v.Rows, templates.PasskeyRow{Name: p.Name, Made: at(p.CreatedAt), Used: momentOf(at, p.UsedAt), RemoveAt: removePasskeyPath(p.ID)})
 	}
 	return v, nil
 }
 
-func passkeyPath(id uuid.UUID, act string) string {
-	return passkeysPath + "/" + id.String() + "/" + act
-}
+func removePasskeyPath(id uuid.UUID) string { return passkeysPath + "/" + id.String() + "/remove" }
 
 // passkeyAD binds what is kept of a passkey to its row.
 func passkeyAD(id uuid.UUID) string { return "passkey:" + id.String() }
@@ -262,7 +260,7 @@ func (in *signIn) askRemovePasskey(w http.ResponseWriter, r *http.Request) error
 		Title: "Remove the passkey " + p.Name, Back: accountPath,
 		Text:  "It lets nobody in any more.",
 		Facts: []string{"It can't be undone: a new one is made on the device.", "Where you are signed in by it you stay signed in.", "The device goes on offering it until you remove it there, too."},
-		Act:   templates.ActView{Action: passkeyPath(p.ID, "remove"), Label: "Remove", Danger: true, Own: true},
+		Act:   templates.ActView{Action: removePasskeyPath(p.ID), Label: "Remove", Danger: true, Own: true},
 	})
 }
 

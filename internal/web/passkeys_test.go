@@ -200,13 +200,13 @@ func TestPasskeyThatIsNotKept(t *testing.T) {
 	}
 
 	id := one[uuid.UUID](d.site, `SELECT id FROM passkeys`)
-	if a := b.get(passkeyPath(id, "remove")); a.Code != http.StatusOK || !strings.Contains(saidBy(t, a), "lets nobody in") {
+	if a := b.get(removePasskeyPath(id)); a.Code != http.StatusOK || !strings.Contains(saidBy(t, a), "lets nobody in") {
 		t.Errorf("it is removed without a question: %d", a.Code)
 	}
-	if a := b.post(passkeyPath(id, "remove")); a.Code != http.StatusSeeOther {
+	if a := b.post(removePasskeyPath(id)); a.Code != http.StatusSeeOther {
 		t.Errorf("remove: %d %s", a.Code, saidBy(t, a))
 	}
-	if a := b.post(passkeyPath(id, "remove")); a.Code != http.StatusNotFound {
+	if a := b.post(removePasskeyPath(id)); a.Code != http.StatusNotFound {
 		t.Errorf("removed twice: %d", a.Code)
 	}
 	refused("removed")

@@ -200,9 +200,9 @@ func failedRows(dead store.DeadSummary, at func(time.Time) templates.Moment) (ro
 	case dead.Total == 0:
 		return nil, ""
 	case dead.More:
-		return rows, templates.Count(shown) + " of more than " + templates.Count(dead.Total) + ", by their reasons: the newest 1,000 of each kind are looked at"
+		return rows, templates.Count(shown) + " of more than " + templates.Count(dead.Total) + ", by their reasons: the newest 500 of each kind are looked at"
 	case shown < dead.Total:
-		return rows, templates.Count(shown) + " of " + templates.Count(dead.Total) + ", by their reasons: the newest 1,000 of each kind are looked at"
+		return rows, templates.Count(shown) + " of " + templates.Count(dead.Total) + ", by their reasons: the newest 500 of each kind are looked at"
 	}
 	return rows, templates.Count(dead.Total) + " in all, by their reasons"
 }
