@@ -1,5 +1,6 @@
 // What the pages of passkeys do. Their forms are sent when the browser has answered:
-// what it says is in the field "credential". Binary values travel as base64url; not every browser converts them.
+// what it says is in the field "credential". Binary values travel as base64url, which
+// not every browser converts by itself.
 
 const fromText = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
 const toText = (bytes) =>
@@ -37,7 +38,7 @@ async function askPasskey(form) {
 }
 
 for (const form of document.querySelectorAll("form[data-passkey]")) {
-	form.hidden = !window.PublicKeyCredential;
+	if (window.PublicKeyCredential) form.hidden = false; // the sign-in offers what the browser can do
 	let asking = false;
 	form.addEventListener("submit", async (e) => {
 		if (form.elements.credential.value) return;
