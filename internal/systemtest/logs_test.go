@@ -58,10 +58,10 @@ func TestFaultDemoLogsNothingPrivate(t *testing.T) {
 		t.Fatalf("the sandbox tells %d secrets, %d e-mails, %d phone numbers", len(private.Secrets), len(private.Emails), len(private.Phones))
 	}
 	logs := d.logs()
-	for _, name := range []string{"api.log", "worker-1.log", "worker-2.log"} {
-		if n := strings.Count(logs[name], "\n"); n < 50 {
-			t.Errorf("%s has %d lines: not everything is logged", name, n)
-		}
+	lines := func(name string) int { return strings.Count(logs[name], "\n") }
+	// How the workers divide the work is theirs.
+	if api, one, two := lines("api.log"), lines("worker-1.log"), lines("worker-2.log"); api < 50 || min(one, two) < 10 || one+two < 100 {
+		t.Errorf("the api's log has %d lines, the workers' %d and %d: not everything is logged", api, one, two)
 	}
 	for name, log := range logs {
 		for _, leak := range leaks(log, private) {
