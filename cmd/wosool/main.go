@@ -39,7 +39,7 @@ type grammar struct {
 		Add           operatorAddCmd     `cmd:"" help:"Let somebody sign in to the console."`
 		List          operatorListCmd    `cmd:"" help:"List who may sign in."`
 		Role          operatorRoleCmd    `cmd:"" help:"Say what an operator may do; it holds from their next request on."`
-		ResetPassword operatorResetCmd   `cmd:"" help:"Give an operator another password; ends their sessions, and the wait after failed attempts."`
+		ResetPassword operatorResetCmd   `cmd:"" help:"Give an operator another password; ends their sessions, removes their passkeys, and ends the wait after failed attempts."`
 		Remove        operatorRemoveCmd  `cmd:"" help:"Remove an operator; ends their sessions at once."`
 		SignOut       operatorSignOutCmd `cmd:"" help:"End an operator's sessions at once."`
 

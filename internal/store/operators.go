@@ -152,15 +152,23 @@ func anyOperator(ctx context.Context, q querier) (some bool, err error) {
 }
 
 // ResetPassword gives an operator the hash of another password, ends their
-// sessions, and forgets what was guessed at them. It returns fault.NotFound where
-// there is no such operator.
+// sessions, removes their passkeys, and forgets what was guessed at them: nothing
+// that let in before does so by itself any more. It returns fault.NotFound where there
+// is no such operator.
 func (db *DB) ResetPassword(ctx context.Context, email, password string, by Actor) (Operator, error) {
-	return db.operatorAct(ctx, email, by, "operator.reset_password", func(tx pgx.Tx, o Operator, _ map[string]any) error {
+	return db.operatorAct(ctx, email, by, "operator.reset_password", func(tx pgx.Tx, o Operator, details map[string]any) error {
 		if _, err := tx.Exec(ctx, `
 			UPDATE operators
 			SET password = $2, password_at = now()
 			WHERE id = $1`, o.ID, password); err != nil {
 			return fmt.Errorf("reset a password: %w", err)
+		}
+		removed, err := dropPasskeys(ctx, tx, o.ID)
+		if err != nil {
+			return err
+		}
+		if removed > 0 {
+			details["passkeys"] = removed
 		}
 		return forgetAttempts(ctx, tx, [][]byte{attemptKey("email", o.Email)})
 	})

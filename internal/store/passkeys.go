@@ -139,16 +139,24 @@ func (db *DB) RemovePasskey(ctx context.Context, operator, id uuid.UUID, by Acto
 // fault.Conflict where there is no passkey.
 func (db *DB) RemovePasskeys(ctx context.Context, email string, by Actor) (Operator, error) {
 	return db.operatorAct(ctx, email, by, "operator.remove_passkeys", func(tx pgx.Tx, o Operator, details map[string]any) error {
-		tag, err := tx.Exec(ctx, `DELETE FROM passkeys WHERE operator_id = $1`, o.ID)
+		removed, err := dropPasskeys(ctx, tx, o.ID)
 		if err != nil {
-			return fmt.Errorf("remove the passkeys: %w", err)
+			return err
 		}
-		if tag.RowsAffected() == 0 {
+		if removed == 0 {
 			return fault.New(fault.Conflict, "%s has no passkey", o.Email)
 		}
-		details["before"], details["after"] = map[string]any{"passkeys": tag.RowsAffected()}, map[string]any{"passkeys": 0}
+		details["before"], details["after"] = map[string]any{"passkeys": removed}, map[string]any{"passkeys": 0}
 		return nil
 	})
+}
+
+func dropPasskeys(ctx context.Context, q querier, operator uuid.UUID) (removed int64, err error) {
+	tag, err := q.Exec(ctx, `DELETE FROM passkeys WHERE operator_id = $1`, operator)
+	if err != nil {
+		return 0, fmt.Errorf("remove the passkeys: %w", err)
+	}
+	return tag.RowsAffected(), nil
 }
 
 // UsedPasskey is a passkey that has answered a challenge.

@@ -168,6 +168,24 @@ func TestPasskeysAreRemoved(t *testing.T) {
 	}
 }
 
+// A new password ends whatever else lets in: passkeys too.
+func TestNewPasswordRemovesPasskeys(t *testing.T) {
+	t.Parallel()
+	db, pool, o := operators(t)
+	keptPasskey(t, db, o, "one")
+	keptPasskey(t, db, o, "two")
+	if _, err := db.ResetPassword(t.Context(), amal, "$another", store.Actor{Name: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	var left, noted int
+	if err := pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM passkeys), (SELECT (details->>'passkeys')::int FROM audit WHERE act = 'operator.reset_password')`).Scan(&left, &noted); err != nil {
+		t.Fatal(err)
+	}
+	if left != 0 || noted != 2 {
+		t.Errorf("%d passkeys are left, %d noted as removed", left, noted)
+	}
+}
+
 // Who proves again what they are needs a code where there is a second factor, and one
 // that was switched on meanwhile is not passed over.
 func TestProveAgain(t *testing.T) {

@@ -153,6 +153,7 @@ func (s *settings) passwordForm(w http.ResponseWriter, r *http.Request) error {
 		Facts: []string{
 			"The old password opens nothing any more.",
 			"They are signed out everywhere at once.",
+			"Their passkeys are removed: they let in without a password.",
 			"What was tried with wrong passwords is forgotten: they need not wait.",
 		},
 		Back: settingsPath, Act: templates.ActView{Action: operatorPath(o.ID, "password"), Label: "Make a new password"},
