@@ -14,7 +14,7 @@ import (
 
 // The tempo of event streams.
 const (
-	liveEvery = 1800 * time.Millisecond // how often the parts of a page are made again: what happens is seen within two seconds
+	liveEvery = 1500 * time.Millisecond // how often the parts of a page are made again: what happens is seen within two seconds
 	liveBeat  = 10 * time.Second        // how often a stream that is silent shows that it is there, and asks whether it may go on
 	liveSlow  = 10 * time.Second        // how long making the parts, or sending them, may take
 )
