@@ -222,14 +222,12 @@ func (s *Server) auditView(
 		v.Rows = append(v.Rows, auditRow(e, labels, at))
 	}
 	top, bottom := q.keyset.ends(rows, found.SearchedTo)
-	if found.SearchedTo != uuid.Nil && !q.Newer {
-		v.Empty = templates.EmptyView{Title: "No act like this so far", Text: "Older ones were not looked at yet: go on with Older."}
-	}
 	if len(found.Entries) > 0 || found.More || !q.keyset.first() {
 		v.Pager = q.keyset.pager(auditPath, q.filters, top, bottom, found.More)
 	}
 	if found.SearchedTo != uuid.Nil && !q.Newer {
 		v.Searched = searchedTo(at(store.EventTime(found.SearchedTo)), v.Pager)
+		v.Empty = templates.EmptyView{Title: "No act like this so far", Text: "Older ones were not looked at yet: go on with Older."}
 	}
 	return v, nil
 }

@@ -236,14 +236,12 @@ func (s *Server) eventsView(
 		v.Bulk = bulkBar(store.BulkEvents, q.filters, chosenCount(v.Statuses))
 	}
 	top, bottom := q.keyset.ends(rows, found.SearchedTo)
-	if found.SearchedTo != uuid.Nil && !q.Newer {
-		v.Empty = templates.EmptyView{Title: "No event like this so far", Text: "Older ones were not looked at yet: go on with Older."}
-	}
 	if len(found.Events) > 0 || found.More || !q.keyset.first() {
 		v.Pager = q.keyset.pager(eventsPath, q.filters, top, bottom, found.More)
 	}
 	if found.SearchedTo != uuid.Nil && !q.Newer {
 		v.Searched = searchedTo(at(store.EventTime(found.SearchedTo)), v.Pager)
+		v.Empty = templates.EmptyView{Title: "No event like this so far", Text: "Older ones were not looked at yet: go on with Older."}
 	}
 	return v, nil
 }

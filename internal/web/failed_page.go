@@ -96,9 +96,6 @@ func failedListView(
 	if q.group {
 		v.Reason = groupReason(found.Letters)
 	}
-	if found.SearchedTo != nil {
-		v.Empty = templates.EmptyView{Title: "Nothing like this so far", Text: "Older ones were not looked at yet: go on with Older."}
-	}
 	if len(items) > 0 || found.More {
 		v.RetryAt, v.Hidden = failedPath+"/retry-all", hiddenBut(q.filters, "")
 		if q.Cursor.IsZero() && !found.More {
@@ -114,6 +111,7 @@ func failedListView(
 	}
 	if found.SearchedTo != nil {
 		v.Searched = searchedTo(at(*found.SearchedTo), v.Pager)
+		v.Empty = templates.EmptyView{Title: "Nothing like this so far", Text: "Older ones were not looked at yet: go on with Older."}
 		if q.Newer {
 			v.Searched.On = ""
 		}

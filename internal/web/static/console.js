@@ -299,7 +299,7 @@ setInterval(() => { tick(); settle(); }, 1000);
 // A search stops before its page takes long, and says how far it looked. It goes on
 // from there until the page is full.
 
-const fullPage = 50; // rows
+const fullPage = 50; // rows, as pageSize in keyset.go
 const looksMost = 200; // after so many the reader says whether to go on
 
 function appendFound(next) {
