@@ -109,10 +109,10 @@ func (u user) WebAuthnCredentials() []webauthn.Credential {
 }
 
 // Offer is what a browser is asked: the publicKey of navigator.credentials.create
-// and .get, in JSON.
+// and .get, in JSON, and what its answer is checked against.
 type Offer struct {
-	Options  json.RawMessage
-	Ceremony Ceremony
+	Options  json.RawMessage `json:"options"`
+	Ceremony Ceremony        `json:"ceremony"`
 }
 
 func newOffer(options any, session *webauthn.SessionData) (Offer, error) {

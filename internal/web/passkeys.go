@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -160,35 +159,18 @@ func (s *Server) holder(ctx context.Context) (passkey.Holder, error) {
 
 // openPasskey opens what is kept of a passkey.
 func (s *Server) openPasskey(p store.Passkey) (c passkey.Credential, err error) {
-	doc, err := s.Inbox.Keys.Open(p.Sealed, passkeyAD(p.ID))
-	if err != nil {
-		return c, fmt.Errorf("open a passkey: no key of SECRET_KEYSET opens it: %w", err)
-	}
-	if err := json.Unmarshal(doc, &c); err != nil {
+	if err := s.openDoc(p.Sealed, passkeyAD(p.ID), &c); err != nil {
 		return c, fmt.Errorf("open a passkey: %w", err)
 	}
 	return c, nil
 }
 
-func (s *Server) sealPasskey(id uuid.UUID, c passkey.Credential) ([]byte, error) {
-	doc, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("seal a passkey: %w", err)
-	}
-	return s.Inbox.Keys.Seal(doc, passkeyAD(id))
-}
-
-// making is a passkey that a browser was asked to make. Like a secret that waits for
-// its first code it is with the form, sealed.
-type making struct {
-	Options  json.RawMessage  `json:"options"`
-	Ceremony passkey.Ceremony `json:"ceremony"`
-}
-
+// makePage has the browser make a passkey. What it was asked is with the form, sealed,
+// like a secret that waits for its first code.
 func (s *Server) makePage(w http.ResponseWriter, r *http.Request, status int, offer passkey.Offer, v templates.MakePasskey) error {
 	var err error
 	v.Options = string(offer.Options)
-	if v.Pending, err = s.sealText(making(offer), makingAD(operatorOf(r.Context()))); err != nil {
+	if v.Pending, err = s.sealText(offer, makingAD(operatorOf(r.Context()))); err != nil {
 		return err
 	}
 	return s.render(w, r, status, templates.MakePasskeyPage(s.frame(r, "New passkey", ""), v))
@@ -204,23 +186,23 @@ func (in *signIn) addPasskey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	o := operatorOf(r.Context())
-	var m making
-	if !in.openText(r.PostFormValue("pending"), makingAD(o), &m) {
+	var asked passkey.Offer
+	if !in.openText(r.PostFormValue("pending"), makingAD(o), &asked) {
 		return in.back(w, r, accountPath, templates.Notice{Kind: templates.Wait, Text: "That page is not of this session, so no passkey was kept: begin anew."})
 	}
-	made, err := party.Made(passkey.Holder{ID: o.ID, Email: o.Email}, m.Ceremony, r.PostFormValue("credential"))
+	made, err := party.Made(passkey.Holder{ID: o.ID, Email: o.Email}, asked.Ceremony, r.PostFormValue("credential"))
 	if err == nil {
-		err = in.keepPasskey(r, made, m.Ceremony.Until())
+		err = in.keepPasskey(r, made, asked.Ceremony.Until())
 	}
 	v := templates.MakePasskey{Name: shortened(r.PostFormValue("name"))}
 	if refused, ok := errors.AsType[*passkey.Refused](err); ok {
 		in.Log.WarnContext(r.Context(), "a passkey was not kept", "operator", o.ID, "error", refused)
 		v.Error = passkeyRefused(refused)
-		return in.makePage(w, r, http.StatusUnprocessableEntity, passkey.Offer(m), v)
+		return in.makePage(w, r, http.StatusUnprocessableEntity, asked, v)
 	}
 	if errors.Is(err, fault.Invalid) { // its name
 		v.Error = sentence(err.Error()) + " The passkey was not kept: remove it from the device, or make it again."
-		return in.makePage(w, r, http.StatusUnprocessableEntity, passkey.Offer(m), v)
+		return in.makePage(w, r, http.StatusUnprocessableEntity, asked, v)
 	}
 	if err != nil {
 		return err
@@ -237,7 +219,7 @@ func (s *Server) keepPasskey(r *http.Request, made passkey.Credential, until tim
 	if err != nil {
 		return fmt.Errorf("name a passkey: %w", err)
 	}
-	sealed, err := s.sealPasskey(id, made)
+	sealed, err := s.sealDoc(made, passkeyAD(id))
 	if err != nil {
 		return err
 	}

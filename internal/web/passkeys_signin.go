@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -40,9 +39,8 @@ func (in *signIn) askPasskey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(map[string]any{"options": offer.Options, "pending": pending})
+	return writeJSON(w, http.StatusOK, map[string]any{"options": offer.Options, "pending": pending})
 }
 
 // POST /admin/sign-in/passkey: begins a session where a passkey has answered. It is
@@ -116,7 +114,7 @@ func (in *signIn) beginWithPasskey(r *http.Request, party *passkey.Party, a stor
 		return "", err
 	}
 	used := store.UsedPasskey{ID: p.ID, Until: asked.Until()}
-	if used.Sealed, err = in.sealPasskey(p.ID, kept); err != nil {
+	if used.Sealed, err = in.sealDoc(kept, passkeyAD(p.ID)); err != nil {
 		return "", err
 	}
 	token, begun, err := in.newSession(r)

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -171,28 +170,4 @@ func (s *Server) checkCode(a store.Attempt, typed string) (shown store.SecondSte
 	}
 	shown.Step, ok = codeStep(string(secret), code, time.Now())
 	return shown, ok, nil
-}
-
-// sealText seals v for one purpose, fit for a form and for a cookie.
-func (s *Server) sealText(v any, ad string) (string, error) {
-	doc, err := json.Marshal(v)
-	if err != nil {
-		return "", fmt.Errorf("seal: %w", err)
-	}
-	sealed, err := s.Inbox.Keys.Seal(doc, ad)
-	if err != nil {
-		return "", err
-	}
-	return sealedText.EncodeToString(sealed), nil
-}
-
-// openText opens what sealText gave for the same purpose; what is anything else is
-// not opened.
-func (s *Server) openText(text, ad string, v any) bool {
-	sealed, err := sealedText.DecodeString(text)
-	if err != nil {
-		return false
-	}
-	doc, err := s.Inbox.Keys.Open(sealed, ad)
-	return err == nil && json.Unmarshal(doc, v) == nil
 }

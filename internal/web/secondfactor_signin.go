@@ -3,7 +3,6 @@ package web
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
@@ -18,8 +17,6 @@ import (
 
 // halfwayFor is how long a right password waits for its code.
 const halfwayFor = 5 * time.Minute
-
-var sealedText = base64.RawURLEncoding
 
 // halfway is somebody who has typed the right password and not the code yet. It is
 // in a cookie, sealed: it opens nothing but the page that asks for the code.
