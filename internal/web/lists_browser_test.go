@@ -29,6 +29,37 @@ func TestNewEventsAppearInABrowser(t *testing.T) {
 	tab.Clean(server.URL)
 }
 
+// A line of trouble that comes or goes while somebody reads is seen, and moves nothing.
+func TestStripMovesNothingInABrowser(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	furnish(d)
+	d.exec(`UPDATE workers SET seen_at = now() + interval '1 hour' WHERE stopped_at IS NULL`)
+	server := httptest.NewServer(d.h)
+	t.Cleanup(server.Close)
+	tab := browsertest.Open(t)
+	tab.Cookie(server.URL, d.cookie)
+	tab.Look("light", 1440)
+	tab.Go(server.URL+"/admin/events", "order.created")
+	const top = `String(document.querySelector("main h1").getBoundingClientRect().top)`
+	before := tab.Text(top)
+	d.exec(`DELETE FROM workers`)
+	tab.Await(`(() => {
+		const strip = document.querySelector(".strip").getBoundingClientRect();
+		return document.querySelector(".strip").innerText.includes("No worker runs") && strip.height > 0 && strip.bottom <= innerHeight;
+	})()`)
+	if after := tab.Text(top); after != before {
+		t.Errorf("the page moved from %s to %s", before, after)
+	}
+	tab.Shoot("strip-afloat")
+	d.beat("now() + interval '1 hour'")
+	tab.Await(`!document.querySelector(".strip").innerText.includes("No worker runs")`)
+	if after := tab.Text(top); after != before {
+		t.Errorf("the page moved back from %s to %s", before, after)
+	}
+	tab.Clean(server.URL)
+}
+
 // A search that stopped before its page was full goes on by itself, leaves what was found
 // where it is, and ends with what there is; without scripts Older goes on.
 func TestSearchGoesOnInABrowser(t *testing.T) {

@@ -155,10 +155,7 @@ func see(t *testing.T, tab *browsertest.Tab, base string, p sight, l look) brows
 	if m.Bytes > mostBytes {
 		t.Errorf("%s loads %d bytes, more than %d: %s", name, m.Bytes, mostBytes, strings.Join(m.Loaded, ", "))
 	}
-	// A line of trouble that appears above the page, say that Redis answers slowly, is
-	// meant to be seen first: it moves the page as a whole.
-	strip := slices.ContainsFunc(m.Shifted, func(moved string) bool { return strings.HasPrefix(moved, `<main `) })
-	if m.Shift > mostShift && !strip {
+	if m.Shift > mostShift {
 		t.Errorf("%s shifts by %.3f: %q", name, m.Shift, m.Shifted)
 	}
 	if m.Paint == 0 || m.Paint > mostPaint {

@@ -223,11 +223,21 @@ function put(el, html) {
 		el.dataset.held = "";
 		return;
 	}
+	if (el.matches(".strip")) afloat(el);
 	const open = new Set([...el.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
 	el.replaceChildren(now);
 	for (const s of el.querySelectorAll("details > summary")) {
 		if (open.has(s.textContent)) s.parentNode.open = true;
 	}
+}
+
+// A line that comes or goes moves nothing: the strip's room stays.
+function afloat(strip) {
+	if (strip.classList.contains("afloat")) return;
+	const room = document.createElement("div");
+	room.style.blockSize = strip.offsetHeight + "px";
+	strip.before(room);
+	strip.classList.add("afloat");
 }
 
 function settle() {
@@ -296,11 +306,10 @@ tick();
 setInterval(() => { tick(); settle(); }, 1000);
 
 // ── searches that go on ──────────────────────────────────────────────────
-// A search stops before its page takes long, and says how far it looked. It goes on
-// from there until the page is full.
+// From how far the page says that it looked, until it is full.
 
-const fullPage = 50; // rows, as pageSize in keyset.go
-const looksMost = 200; // after so many the reader says whether to go on
+const fullPage = 50; // rows: pageSize in keyset.go
+const looksMost = 200;
 
 function appendFound(next) {
 	const found = document.getElementById("found");
