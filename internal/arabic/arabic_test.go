@@ -48,7 +48,11 @@ func TestText(t *testing.T) {
 		"≈ 12,000":                    "≈ ١٢٬٠٠٠",
 		"2.1 MB":                      "٢٫١ م.ب",
 		"1234509876":                  "1234509876", // an id is no count
-		"ready in 0.8 s · 13,412 records · plan pro · server a":              "جاهز خلال ٠٫٨ ث · ١٣٬٤١٢ سجلًا · الباقة \u2068pro\u2069 · الخادم \u2068a\u2069",
+		"ready in 0.8 s · 13,412 records · plan pro · server a": "جاهز خلال ٠٫٨ ث · ١٣٬٤١٢ سجلًا · الباقة \u2068pro\u2069 · الخادم \u2068a\u2069",
+		"suspended, by an operator":                             "موقوف مؤقتًا، بواسطة مشغّل",
+		"3 workers run, 1 stopping":                             "٣ عمال قيد التشغيل، قيد التوقف: ١",
+		// Two sentences are one phrase, behind another with something in it.
+		"orders: Salla counts 12, here are 9 stored and 1 rejected. Everything else is stored. Import again compares it once more.": "الطلبات: تعدّ سلة ١٢، وهنا ٩ مخزَّنة و١ مرفوضة. كل ما عدا ذلك مخزَّن. الاستيراد مجددًا يقارنه مرة أخرى.",
 		"Suspend متجر النخيل?":                                               "إيقاف متجر النخيل مؤقتًا؟",
 		"the customer's e-mail (\"email\") is missing":                       "عميل: البريد الإلكتروني (\u2068\"email\"\u2069) مفقود",
 		"Salla does not answer since 14:02: deliveries are kept, work waits": "سلة لا يستجيب منذ ١٤:٠٢: التسليمات محفوظة والعمل ينتظر",

@@ -47,40 +47,11 @@ func (p pattern) class() string {
 
 // phrase translates a text, whole or in its parts.
 func (t *Translator) phrase(text string, depth int) (string, bool) {
-	if depth > deepest || text == "" {
-		return text, false
-	}
-	bare, end := text, ""
-	for _, mark := range []struct{ english, arabic string }{{".", "."}, {"…", "…"}, {":", ":"}, {"?", "؟"}, {" ✕", " ✕"}, {",", "،"}, {";", "؛"}} {
-		if rest, ok := strings.CutSuffix(text, mark.english); ok && rest != "" {
-			bare, end = rest, mark.arabic
-			break
-		}
-	}
-	closed := func(out string) string {
-		if end == "" {
-			return out
-		}
-		return strings.TrimSuffix(out, ".") + end
-	}
-	if f, ok := t.known(text); ok { // as it stands, before without its last mark, before in parts
-		return f.fill(t, nil), true
-	}
-	if f, ok := t.known(bare); ok {
-		return closed(f.fill(t, nil)), true
-	}
-	if end != "" && end != "." { // no name ends with such a mark
-		if out, ok := t.whole(bare, depth); ok {
-			return closed(out), true
-		}
-	}
-	if out, ok := t.whole(text, depth); ok {
+	if out, ok := t.one(text, depth); ok {
 		return out, true
 	}
-	if bare != text {
-		if out, ok := t.whole(bare, depth); ok {
-			return closed(out), true
-		}
+	if depth > deepest || text == "" {
+		return text, false
 	}
 	if out, ok := t.sentences(text, depth); ok {
 		return out, true
@@ -88,12 +59,59 @@ func (t *Translator) phrase(text string, depth int) (string, bool) {
 	if out, ok := t.parted(text, depth); ok {
 		return out, true
 	}
-	if bare != text && end != "." {
+	if bare, end := unmarked(text); bare != text && end != "." {
 		if out, ok := t.parted(bare, depth); ok {
-			return closed(out), true
+			return closed(out, end), true
 		}
 	}
 	return text, false
+}
+
+// one translates a text that is one phrase: as it stands, before without its last
+// mark, before with something for its placeholders.
+func (t *Translator) one(text string, depth int) (string, bool) {
+	if depth > deepest || text == "" {
+		return text, false
+	}
+	bare, end := unmarked(text)
+	if f, ok := t.known(text); ok {
+		return f.fill(t, nil), true
+	}
+	if f, ok := t.known(bare); ok {
+		return closed(f.fill(t, nil), end), true
+	}
+	if end != "" && end != "." { // no name ends with such a mark
+		if out, ok := t.whole(bare, depth); ok {
+			return closed(out, end), true
+		}
+	}
+	if out, ok := t.whole(text, depth); ok {
+		return out, true
+	}
+	if bare != text {
+		if out, ok := t.whole(bare, depth); ok {
+			return closed(out, end), true
+		}
+	}
+	return text, false
+}
+
+// unmarked takes the mark at the end of a text away, and gives it in Arabic.
+func unmarked(text string) (bare, end string) {
+	for _, mark := range []struct{ english, arabic string }{{".", "."}, {"…", "…"}, {":", ":"}, {"?", "؟"}, {" ✕", " ✕"}, {",", "،"}, {";", "؛"}} {
+		if rest, ok := strings.CutSuffix(text, mark.english); ok && rest != "" {
+			return rest, mark.arabic
+		}
+	}
+	return text, ""
+}
+
+// closed is a text with a mark at its end, if there is one.
+func closed(text, end string) string {
+	if end == "" {
+		return text
+	}
+	return strings.TrimSuffix(text, ".") + end
 }
 
 // known finds a text that is a phrase without placeholders.
@@ -121,7 +139,11 @@ func (t *Translator) sentences(text string, depth int) (string, bool) {
 			if at == 0 && to == len(list) {
 				continue // that is the whole
 			}
-			if arabic, ok := t.phrase(strings.TrimSpace(strings.Join(list[at:to], "")), depth+1); ok {
+			translate := t.one
+			if to == at+1 {
+				translate = t.phrase
+			}
+			if arabic, ok := translate(strings.TrimSpace(strings.Join(list[at:to], "")), depth+1); ok {
 				said, next, found = arabic, to, true
 				break
 			}

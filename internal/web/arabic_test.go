@@ -35,7 +35,7 @@ func TestEveryPageIsArabic(t *testing.T) {
 	visited := map[string]bool{}
 	for _, d := range []*desk{x.desk, lists, needs, newDesk(t)} {
 		d.exec(`UPDATE operators SET role = 'admin'`)
-		walkInArabic(d, visited, misses)
+		maps.Copy(visited, walkInArabic(d, misses))
 	}
 	for _, of := range []string{"/admin/tenants/" + x.id.String(), "/admin/events/", "/admin/imports/", "/admin/lanes/failed"} {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(visited)), func(p string) bool { return strings.HasPrefix(p, of) }) {
@@ -76,9 +76,11 @@ func (d *desk) everythingAils() {
 	d.worker("w-stopped", "now() - interval '1 minute'", "now()", "now()", "[]")
 }
 
-// walkInArabic visits what can be reached from the overview, a few of each kind.
-func walkInArabic(d *desk, visited map[string]bool, misses map[string]string) {
+// walkInArabic visits what can be reached from the overview, a few of each kind, and
+// tells what it visited.
+func walkInArabic(d *desk, misses map[string]string) (visited map[string]bool) {
 	d.t.Helper()
+	visited = map[string]bool{}
 	kinds := map[string]int{}
 	queue := []string{
 		"/admin", "/admin/tenants", "/admin/events", "/admin/imports", "/admin/lanes", "/admin/lanes/failed", "/admin/workers",
@@ -96,10 +98,11 @@ func walkInArabic(d *desk, visited map[string]bool, misses map[string]string) {
 		visited[path] = true
 		kinds[kind]++
 		a := d.send(http.MethodGet, path, "", map[string]string{"Cookie": d.cookie + "; language=ar"})
+		if a.Code/100 == 3 {
+			queue = append(queue, a.Header.Get("Location"))
+			continue
+		}
 		if !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
-			if a.Code/100 == 3 {
-				queue = append(queue, a.Header.Get("Location"))
-			}
 			continue
 		}
 		if a.Code >= http.StatusInternalServerError {
@@ -122,6 +125,7 @@ func walkInArabic(d *desk, visited map[string]bool, misses map[string]string) {
 		}
 		queue = append(queue, ways(doc)...)
 	}
+	return visited
 }
 
 // skipped is what no page of the console answers.
@@ -192,7 +196,7 @@ var (
 	sentences = regexp.MustCompile(`[A-Za-z']{2,} [A-Za-z']{2,}`)
 	// said is what others say, which nobody can translate: names and errors that are seeded.
 	said = regexp.MustCompile(`Dates of Qassim|Dune & Sons|Closed for Eid|Abaya House|Honey of Taif[^\x{2069}]*|Coffee & Co\.[^\x{2069}]*|` +
-		`(?:salla: |clerk: )?[A-Z]+ /[^\x{2069}]*|the organization's name is taken|Internal error, after 12 attempts`)
+		`\d+ (?:for|… for) order [^\x{2069}]*|… for order |(?:salla: |clerk: )?[A-Z]+ /[^\x{2069}]*|the organization's name is taken|Internal error, after 12 attempts`)
 )
 
 const verbatim = "bdi, code, pre, kbd, samp, script, style, textarea, .mono"

@@ -52,7 +52,7 @@ func auditRest(details json.RawMessage) []templates.Fact {
 	var list []templates.Fact
 	for _, key := range slices.Sorted(maps.Keys(flat)) {
 		if flat[key] != "" {
-			list = append(list, templates.Fact{Label: key, Value: flat[key]})
+			list = append(list, templates.Fact{Label: key, Value: flat[key], Name: true})
 		}
 	}
 	return list

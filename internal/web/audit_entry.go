@@ -54,15 +54,15 @@ func auditEntryView(e store.AuditEntry, labels map[uuid.UUID]store.TenantLabel, 
 		Raw: templates.PayloadView{Title: "As it was noted", Text: string(e.Details), JSON: true},
 		Facts: []templates.Fact{
 			{Label: "When", Time: &when, Note: when.Exact},
-			{Label: "Who", Value: e.Actor, Href: only("who", e.Actor)},
+			{Label: "Who", Value: e.Actor, Name: true, Href: only("who", e.Actor)},
 			{Label: "Act", Value: e.Act, Mono: true, Href: only("act", e.Act)},
 		},
 	}
 	if row.On != "" {
-		v.Facts = append(v.Facts, templates.Fact{Label: "On", Value: row.On, Href: row.OnHref})
+		v.Facts = append(v.Facts, templates.Fact{Label: "On", Value: row.On, Name: true, Href: row.OnHref})
 	}
 	if row.Store != "" {
-		v.Facts = append(v.Facts, templates.Fact{Label: "Store", Value: row.Store, Href: row.StoreHref})
+		v.Facts = append(v.Facts, templates.Fact{Label: "Store", Value: row.Store, Name: true, Href: row.StoreHref})
 	}
 	from := templates.Fact{Label: "From", Value: e.Address, Mono: true}
 	if e.Address == "" {

@@ -240,7 +240,7 @@ func TestAuditChanges(t *testing.T) {
 		}
 	}
 	rest := auditRest([]byte(`{"before":{},"after":{},"was":"x","reason":"why","filter":{"task":"a"},"none":null}`))
-	if d := cmp.Diff([]templates.Fact{{Label: "filter.task", Value: "a"}, {Label: "reason", Value: "why"}}, rest); d != "" {
+	if d := cmp.Diff([]templates.Fact{{Label: "filter.task", Value: "a", Name: true}, {Label: "reason", Value: "why", Name: true}}, rest); d != "" {
 		t.Error(d)
 	}
 	at := func(time.Time) templates.Moment { return templates.Moment{} }

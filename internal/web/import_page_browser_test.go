@@ -80,7 +80,7 @@ func TestImportPageInABrowser(t *testing.T) {
 		tab.Look(theme, width)
 		for name, page := range map[string]struct{ path, shows string }{
 			"import":            {importHref(run), "Salla allows 2 requests a second"},
-			"import-incomplete": {importHref(incomplete), "Two orders differ"},
+			"import-incomplete": {importHref(incomplete), "Orders: Salla counts 10005, here are 10003 stored"},
 			"import-cancel":     {importHref(run) + "/cancel", "Cancel the import"},
 			"imports":           {importsPath, "متجر النخيل"},
 			"import-tenant":     {tenantHref(id), "Salla allows 2 requests a second"},

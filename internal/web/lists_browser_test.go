@@ -99,7 +99,7 @@ func furnish(d *desk) furnished {
 	broken := d.store("<script>alert('store')</script>", 1077001122, "failed")
 	d.exec(`UPDATE tenants SET last_error = 'Clerk answered 422: the organization''s name is taken', attempts = 8, due_at = now() - interval '4 min' WHERE id = $1`, broken)
 	order := `{"event": "order.created", "merchant": 1234509876, "created_at": "Sat Nov 14 2026 14:02:11 GMT+0300", "data": {"id": 5521, "reference_id": 41, "total": {"amount": 412.5, "currency": "SAR"}, "customer": {"first_name": "نورة", "last_name": "العتيبي", "mobile": 500000000}, "access_token": "[redacted]", "items": [{"name": "عود كمبودي </pre><script>alert(1)</script>", "quantity": 2, "taxed": true, "options": null}]}}`
-	f.unreadable = d.event(deskEvent{name: "unreadable", status: "failed", words: "the body is not JSON: it ends in the middle of a string", merchant: 1234509876, tenant: &palm, text: `{"event": "order.created", "data": {"token": "[redacted]", "name": "`, ago: 50 * time.Minute})
+	f.unreadable = d.event(deskEvent{name: "unreadable", status: "failed", words: "the body is not JSON", merchant: 1234509876, tenant: &palm, text: `{"event": "order.created", "data": {"token": "[redacted]", "name": "`, ago: 50 * time.Minute})
 	for i := range 5 {
 		d.event(deskEvent{name: "order.updated", status: "failed", words: fmt.Sprintf("Salla answered 50%d for order %d", i%3, 5500+i), attempts: 12, tenant: &dune, merchant: 1200450071, payload: order, ago: time.Hour})
 	}
@@ -116,7 +116,7 @@ func furnish(d *desk) furnished {
 	f.applied = d.event(deskEvent{name: "order.created", status: "applied", tenant: &palm, merchant: 1234509876, payload: order, ago: 50 * time.Second})
 	d.exec(`INSERT INTO audit (id, actor, act, tenant_id, details) VALUES ($1, 'noura@wosool.example', 'event.replay', $2, jsonb_build_object('id', $3::text, 'was', 'failed'))`, uuid.Must(uuid.NewV7()), palm, f.applied.String())
 	d.exec(`INSERT INTO healings (id, task, row_id, epoch, reason) VALUES ($1, 'event:apply', $2, 2, 'its worker stopped without a word: the lease ran out')`, uuid.Must(uuid.NewV7()), f.applied)
-	d.event(deskEvent{name: "order.created", status: "received", words: "Salla asks to wait: the limit of this store is used up", attempts: 1, tenant: &dune, merchant: 1200450071, payload: order, ago: 20 * time.Second})
+	d.event(deskEvent{name: "order.created", status: "received", words: "salla: GET /orders/5521: 502 bad gateway", attempts: 1, tenant: &dune, merchant: 1200450071, payload: order, ago: 20 * time.Second})
 	d.event(deskEvent{name: "order.created", status: "received", state: "held", tenant: &dune, merchant: 1200450071, payload: order, ago: 4 * time.Second})
 
 	done := d.importRun(palm, deskRun{kind: "initial", status: "complete", started: "now() - interval '26 min'", finished: "now() - interval '2 min'"})
@@ -129,7 +129,7 @@ func furnish(d *desk) furnished {
 	failed := d.importRun(dune, deskRun{kind: "manual", status: "failed", reason: "orders: page 71: Salla answered 500", resources: "{orders,order_details}", started: "now() - interval '3 hours'", finished: "now() - interval '150 min'"})
 	d.importStream(failed, dune, "orders", "failed", 4210, 88, 3, 10000)
 	d.importRun(shut, deskRun{kind: "reconcile", status: "cancelled", reason: "cancelled by an operator", started: "now() - interval '2 days'", finished: "now() - interval '47 hours'"})
-	part := d.importRun(shut, deskRun{kind: "reconcile", status: "incomplete", reason: "products: the source says 512, 510 were stored and 1 rejected; 1 is missing", started: "now() - interval '1 day'", finished: "now() - interval '23 hours'"})
+	part := d.importRun(shut, deskRun{kind: "reconcile", status: "incomplete", reason: "products: Salla counts 512, here are 510 stored and 1 rejected", started: "now() - interval '1 day'", finished: "now() - interval '23 hours'"})
 	d.importStream(part, shut, "products", "incomplete", 12, 498, 1, 512)
 	d.importRun(palm, deskRun{kind: "reconcile", status: "waiting", reason: "Salla's grant has to be renewed: ask the merchant to reinstall the app", state: "waiting"})
 	running := d.importRun(dune, deskRun{kind: "initial", status: "running", started: "now() - interval '130 s'"})

@@ -38,7 +38,7 @@ func TestTwoClicksFromEachNeed(t *testing.T) {
 				d.grant(id, "active")
 				d.ranImport(id, "initial", "incomplete", time.Hour)
 			},
-			"newest import did not come out whole", "Two orders differ: 10,005 at Salla, 10,003 here.",
+			"newest import did not come out whole", "Orders: Salla counts 10005, here are 10003 stored and 0 rejected.",
 			`form[action$="/import"] button`, "Import again…",
 		},
 	} {

@@ -200,7 +200,7 @@ func TestTenantImportThatDidNotComeOut(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	for status, want := range map[string]string{
-		"incomplete": "Two orders differ: 10,005 at Salla, 10,003 here. Everything else is stored. Import again compares it once more.",
+		"incomplete": "Orders: Salla counts 10005, here are 10003 stored and 0 rejected. Everything else is stored. Import again compares it once more.",
 		"failed":     "Salla answered 500 twelve times. What was imported stays. Mend the cause, then import again.",
 	} {
 		id := d.store(status, int64(len(status)), "ready")

@@ -230,7 +230,7 @@ func (d *desk) ranImport(tenantID uuid.UUID, kind, status string, ago time.Durat
 		INSERT INTO runs (id, tenant_id, kind, status, resources, created_at, started_at, finished_at, state, reason)
 		VALUES ($1, $2, $3, $4, '{customers,products,orders,carts,order_details}', now() - $5::interval, now() - $5::interval,
 		        CASE WHEN $4 IN ('complete', 'incomplete', 'failed', 'cancelled') THEN now() - $5::interval + interval '80 s' END, 'done',
-		        CASE $4 WHEN 'incomplete' THEN 'two orders differ: 10,005 at Salla, 10,003 here' WHEN 'failed' THEN 'Salla answered 500 twelve times' END)`,
+		        CASE $4 WHEN 'incomplete' THEN 'orders: Salla counts 10005, here are 10003 stored and 0 rejected' WHEN 'failed' THEN 'Salla answered 500 twelve times' END)`,
 		id, tenantID, kind, status, ago)
 	return id
 }
