@@ -2,6 +2,8 @@ package browsertest
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -18,7 +20,7 @@ type Measured struct {
 	Bytes     int      // of the page and all that it loads, compressed as sent, in a cache or not
 	Loaded    []string // what Bytes are made of, as "bytes name"
 	Shift     float64  // the cumulative layout shift
-	Shifted   []string // what moved
+	Shifted   []string // what moved: when, and its x, y, width and height before and after
 	Paint     float64  // milliseconds from the request to the first content
 	Unseen    []string // elements that can be focused and do not show it
 	Forms     []string // the addresses that forms post to
@@ -35,6 +37,47 @@ func (tab *Tab) Measure() Measured {
 	}
 	return m
 }
+
+// Steady writes into each cell of a table that counts on what it may say in time: each
+// of times where it has a time, each of lengths where it is marked with "counts". It
+// tells what of it moves a column's head.
+func (tab *Tab) Steady(times, lengths []string) []string {
+	tab.t.Helper()
+	said, err := json.Marshal(map[string][]string{"td time[data-rel]": times, "td .counts": lengths})
+	if err != nil {
+		tab.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	moved, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](fmt.Sprintf(steady, said)))
+	if err != nil {
+		tab.t.Fatalf("count on in the page: %v", err)
+	}
+	return moved
+}
+
+const steady = `(() => {
+	const words = e => e.lastChild ? words(e.lastChild) : e;
+	const moved = [];
+	for (const table of document.querySelectorAll("table")) {
+		const heads = [...table.querySelectorAll("thead th")];
+		const places = () => heads.map(h => h.getBoundingClientRect().left);
+		for (const [selector, texts] of Object.entries(%s)) {
+			const cells = [...table.querySelectorAll(selector)].map(words);
+			const before = cells.map(c => c.data);
+			let last;
+			for (const text of cells.length ? texts : []) {
+				cells.forEach(c => c.data = text);
+				const now = places();
+				const i = last ? now.findIndex((x, i) => Math.abs(x - last[i]) > 0.5) : -1;
+				if (i >= 0) moved.push(heads[i].textContent + " moves by " + (now[i] - last[i]) + " pixels when " + selector + " becomes " + text);
+				last = now;
+			}
+			cells.forEach((c, i) => c.data = before[i]);
+		}
+	}
+	return moved;
+})()`
 
 // WithoutScript says whether the scripts of pages stay off from the next page on.
 func (tab *Tab) WithoutScript(off bool) {
@@ -58,6 +101,7 @@ const measure = `(async () => {
 	shifts.push(...observer.takeRecords());
 	observer.disconnect();
 	const moved = shifts.filter(s => !s.hadRecentInput);
+	const rect = r => [r.x, r.y, r.width, r.height].map(Math.round).join(" ");
 	const short = e => e?.outerHTML?.slice(0, 120) ?? String(e?.textContent ?? "").slice(0, 80);
 
 	const [page] = performance.getEntriesByType("navigation");
@@ -81,7 +125,7 @@ const measure = `(async () => {
 		Text: document.body.innerText, Scripts: document.scripts.length,
 		Wide: document.documentElement.scrollWidth - innerWidth,
 		Bytes: [...parts.values()].reduce((a, b) => a + b, 0), Loaded: [...parts].map(([name, n]) => n + " " + name),
-		Shift: moved.reduce((sum, s) => sum + s.value, 0), Shifted: moved.flatMap(s => s.sources.map(x => short(x.node))),
+		Shift: moved.reduce((sum, s) => sum + s.value, 0), Shifted: moved.flatMap(s => s.sources.map(x => Math.round(s.startTime) + " ms: " + rect(x.previousRect) + " to " + rect(x.currentRect) + ": " + short(x.node))),
 		Paint: painted()?.startTime ?? 0,
 		Unseen, Forms: [...document.querySelectorAll("form")].flatMap(f => [
 			...(f.method === "post" ? [new URL(f.action).pathname] : []),

@@ -85,23 +85,19 @@ func (a *assets) load() {
 		}
 		add(name, content)
 	}
-	a.arabic = []string{
-		assetRoot + hashed["ibm-plex-sans-arabic-arabic-400-normal.woff2"],
-		assetRoot + hashed["ibm-plex-sans-arabic-arabic-500-normal.woff2"],
-		assetRoot + hashed["ibm-plex-sans-arabic-arabic-600-normal.woff2"],
-		assetRoot + hashed["ibm-plex-sans-latin-400-normal.woff2"],
+	font := func(script, weight string) string {
+		return assetRoot + hashed["ibm-plex-"+script+"-"+weight+"-normal.woff2"]
 	}
+	const latin, arabic, mono = "sans-latin", "sans-arabic-arabic", "mono-latin"
+	// What pages are written in, before the style sheet says so: a font that comes after
+	// the first layout moves what is there. Stores have names in both scripts.
+	a.arabic = []string{font(arabic, "400"), font(arabic, "500"), font(arabic, "600"), font(latin, "400"), font(latin, "500"), font(mono, "400")}
 	a.pages = templates.Assets{
-		Style:  assetRoot + hashed["console.css"],
-		Script: assetRoot + hashed["console.js"],
-		Icon:   assetRoot + hashed["icon.svg"],
-
+		Style:    assetRoot + hashed["console.css"],
+		Script:   assetRoot + hashed["console.js"],
+		Icon:     assetRoot + hashed["icon.svg"],
 		Passkeys: assetRoot + hashed["passkeys.js"],
-		Fonts: []string{ // what every page needs, before the style sheet says so
-			assetRoot + hashed["ibm-plex-sans-latin-400-normal.woff2"],
-			assetRoot + hashed["ibm-plex-sans-latin-500-normal.woff2"],
-			assetRoot + hashed["ibm-plex-sans-latin-600-normal.woff2"],
-		},
+		Fonts:    []string{font(latin, "400"), font(latin, "500"), font(latin, "600"), font(mono, "400"), font(arabic, "400"), font(arabic, "500")},
 	}
 }
 

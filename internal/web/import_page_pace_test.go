@@ -159,7 +159,7 @@ func TestWhyAnImportWaits(t *testing.T) {
 		}, "Salla does not answer for this store (HTTP 503): tried again at 12:01:30."},
 		{"attempts", func(x *importState) {
 			x.work.Attempts, x.work.LastError, x.work.DueAt = 3, ptr("salla: GET /orders: 500"), &later
-		}, "Attempt 3 failed: salla: GET /orders: 500. It is tried again in 1 m 30 s."},
+		}, "Attempt 3 failed: salla: GET /orders: 500. It is tried again at 12:01:30."},
 		{"dead pages", func(x *importState) { x.work.Dead = 2 }, "2 pages were given up; the rest goes on. Mend the cause, then retry where it failed."},
 		{"failed", func(x *importState) {
 			x.run.Status, x.run.FinishedAt, x.run.Reason = "failed", &noon, ptr("page 7: 500")

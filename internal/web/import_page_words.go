@@ -97,8 +97,12 @@ func (x importState) waitsForSalla() (kind, words string) {
 		return templates.Wait, "Waits until " + x.at(x.allowed.BlockedUntil).Clock + ": Salla asked for silence, as its limit of requests was passed."
 	case x.work.Attempts > 0 && said != "":
 		words = fmt.Sprintf("Attempt %d failed: %s", x.work.Attempts, closed(said))
-		if due != nil {
-			words += " It is tried again " + spokenDelay(*due, x.now) + "."
+		switch {
+		case due == nil:
+		case later: // by the clock: a list's rows stay as high as they are
+			words += " It is tried again at " + x.at(*due).Clock + "."
+		default:
+			words += " It is tried again now."
 		}
 		return templates.Wait, words
 	case said != "" && later:

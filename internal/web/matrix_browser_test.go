@@ -8,9 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/wosool/wosool/internal/arabic"
 	"github.com/wosool/wosool/internal/browsertest"
 	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/templates"
 )
 
 // look is how somebody looks at the console.
@@ -31,8 +34,8 @@ const (
 	allRules, contrastAlone, none = "all", "color-contrast", ""
 )
 
-// looks are those of the admin in which every two of theme, language and width meet,
-// and one of each other role, in what is left. MATRIX=full gives all.
+// looks are four in which every two of theme, language and width meet, with each role
+// in one at least. MATRIX=full gives all.
 func looks() []look {
 	if os.Getenv("MATRIX") == "full" {
 		var all []look
@@ -49,8 +52,8 @@ func looks() []look {
 	}
 	return []look{
 		{store.RoleAdmin, "light", "en", 1440, allRules, true},
-		{store.RoleAdmin, "dark", "ar", 390, allRules, false},
-		{store.RoleOperator, "dark", "en", 1440, none, false},
+		{store.RoleAdmin, "dark", "ar", 1440, allRules, false},
+		{store.RoleOperator, "dark", "en", 390, none, false},
 		{store.RoleViewer, "light", "ar", 390, none, false},
 	}
 }
@@ -108,8 +111,14 @@ func TestEveryPageInABrowser(t *testing.T) {
 				if l.variants {
 					shown = pages
 				}
+				times, lengths := spoken(t, l.language, ages()), spoken(t, l.language, lengths())
 				for _, p := range shown {
 					m := see(t, tab, w.server.URL, p, l)
+					if l.width > 1000 { // narrower, a row is a card
+						for _, moved := range tab.Steady(times, lengths) {
+							t.Errorf("%s %s: %s", p.name, p.path, moved)
+						}
+					}
 					mu.Lock()
 					paints = append(paints, m.Paint)
 					if m.Bytes > biggest.Bytes {
@@ -187,6 +196,49 @@ func see(t *testing.T, tab *browsertest.Tab, base string, p sight, l look) brows
 		}
 	}
 	return m
+}
+
+// ages are what a time may say while it counts on.
+func ages() []string {
+	var said []string
+	for _, age := range []time.Duration{
+		0, 9 * time.Second, 59 * time.Second, time.Minute, 59 * time.Minute, time.Hour, 2 * time.Hour, 23 * time.Hour, 24 * time.Hour, 29 * 24 * time.Hour,
+	} {
+		said = append(said, templates.NewMoment(noon, noon.Add(age), nil).Rel)
+	}
+	return said
+}
+
+// lengths are what something may say of how long it goes on.
+func lengths() []string {
+	var said []string
+	for _, d := range []time.Duration{
+		100 * time.Millisecond, 9900 * time.Millisecond, 59 * time.Second, time.Minute, time.Hour - time.Second, time.Hour, 24*time.Hour - time.Minute, 29*24*time.Hour + 23*time.Hour,
+	} {
+		said = append(said, templates.Duration(d))
+	}
+	return said
+}
+
+// spoken gives texts as a language says them.
+func spoken(t *testing.T, language string, texts []string) []string {
+	t.Helper()
+	if language == "en" {
+		return texts
+	}
+	in, err := arabic.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make([]string, len(texts))
+	for i, text := range texts {
+		var b strings.Builder
+		if err := in.HTML(&b, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		said[i] = b.String()
+	}
+	return said
 }
 
 // ownAct tells whether an act is about whoever does it alone.

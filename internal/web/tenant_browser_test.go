@@ -48,9 +48,9 @@ func (x *shelf) street() {
 		x.importPage(orders, run, x.id, i+1, 60, "done", "", 0, time.Duration(i)*4*time.Second)
 	}
 	carts := x.readStream(run, x.id, "carts", "running", 60, 0, 0, 300)
-	x.importPage(carts, run, x.id, 1, 0, "runnable", "waits for room in Salla's limit of requests until 2026-11-21T10:00:00Z", 40*time.Second, 0)
+	x.importPage(carts, run, x.id, 1, 0, "runnable", "waits for room in Salla's limit of requests until 2026-11-21T10:00:00Z", 14*time.Minute, 0)
 	details := x.readStream(run, x.id, "order_details", "running", 1800, 0, 0, 10_000)
-	x.importPage(details, run, x.id, 1, 0, "runnable", "salla: GET /orders/7: 502 bad gateway", 20*time.Second, 0)
+	x.importPage(details, run, x.id, 1, 0, "runnable", "salla: GET /orders/7: 502 bad gateway", 12*time.Minute, 0)
 	x.exec(`UPDATE pages SET attempts = 2 WHERE stream_id = $1`, details)
 	for i, e := range []deskEvent{
 		{name: "order.created", status: "applied"},
