@@ -2,6 +2,7 @@ package arabic
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -47,14 +48,25 @@ func (p pattern) class() string {
 
 // phrase translates a text, whole or in its parts.
 func (t *Translator) phrase(text string, depth int) (string, bool) {
-	if out, ok := t.one(text, depth); ok {
-		return out, true
-	}
 	if depth > deepest || text == "" {
 		return text, false
 	}
-	if out, ok := t.sentences(text, depth); ok {
+	if out, ok := t.one(text, depth, false); ok {
 		return out, true
+	}
+	// What ends with a sentence that is known is sentences; what only begins with one
+	// may as well be a phrase with a name in it, such as St. Mary.
+	sentences, known := t.sentences(text, depth)
+	if len(known) > 0 {
+		if known[len(known)-1] {
+			return sentences, true
+		}
+		if out, ok := t.one(text, depth, true); ok {
+			return out, true
+		}
+		if slices.Contains(known, true) {
+			return sentences, true
+		}
 	}
 	if out, ok := t.parted(text, depth); ok {
 		return out, true
@@ -68,11 +80,9 @@ func (t *Translator) phrase(text string, depth int) (string, bool) {
 }
 
 // one translates a text that is one phrase: as it stands, before without its last
-// mark, before with something for its placeholders.
-func (t *Translator) one(text string, depth int) (string, bool) {
-	if depth > deepest || text == "" {
-		return text, false
-	}
+// mark, before with something for its placeholders. What stays as it is there may be
+// several sentences only where wide says so.
+func (t *Translator) one(text string, depth int, wide bool) (string, bool) {
 	bare, end := unmarked(text)
 	if f, ok := t.known(text); ok {
 		return f.fill(t, nil), true
@@ -81,15 +91,15 @@ func (t *Translator) one(text string, depth int) (string, bool) {
 		return closed(f.fill(t, nil), end), true
 	}
 	if end != "" && end != "." { // no name ends with such a mark
-		if out, ok := t.whole(bare, depth); ok {
+		if out, ok := t.whole(bare, depth, wide); ok {
 			return closed(out, end), true
 		}
 	}
-	if out, ok := t.whole(text, depth); ok {
+	if out, ok := t.whole(text, depth, wide); ok {
 		return out, true
 	}
 	if bare != text {
-		if out, ok := t.whole(bare, depth); ok {
+		if out, ok := t.whole(bare, depth, wide); ok {
 			return closed(out, end), true
 		}
 	}
@@ -124,38 +134,41 @@ func (t *Translator) known(text string) (form, bool) {
 }
 
 // sentences translates a text that is made of several: as many at once as are one
-// phrase. One that is not known stays as it is.
-func (t *Translator) sentences(text string, depth int) (string, bool) {
+// phrase. One that is not known stays as it is; known tells which are.
+func (t *Translator) sentences(text string, depth int) (translated string, known []bool) {
 	list := strings.SplitAfter(text, ". ")
 	if len(list) < 2 {
-		return text, false
+		return text, nil
 	}
-	found := false
 	var out []string
 	for at := 0; at < len(list); {
 		next := at + 1
-		said := foreign(strings.TrimSpace(list[at]))
+		var said string
+		found := false
 		for to := len(list); to > at; to-- {
 			if at == 0 && to == len(list) {
 				continue // that is the whole
 			}
-			translate := t.one
+			part := strings.TrimSpace(strings.Join(list[at:to], ""))
 			if to == at+1 {
-				translate = t.phrase
+				said, found = t.phrase(part, depth+1)
+			} else {
+				said, found = t.one(part, depth+1, false)
 			}
-			if arabic, ok := translate(strings.TrimSpace(strings.Join(list[at:to], "")), depth+1); ok {
-				said, next, found = arabic, to, true
+			if found {
+				next = to
 				break
 			}
+			said = foreign(part)
 		}
-		out = append(out, said)
+		out, known = append(out, said), append(known, found)
 		at = next
 	}
-	return strings.Join(out, " "), found
+	return strings.Join(out, " "), known
 }
 
 // whole finds a text as a quantity or by a pattern.
-func (t *Translator) whole(text string, depth int) (string, bool) {
+func (t *Translator) whole(text string, depth int, wide bool) (string, bool) {
 	key := fold(text)
 	if out, ok := quantity(text); ok {
 		return out, true
@@ -176,7 +189,7 @@ func (t *Translator) whole(text string, depth int) (string, bool) {
 				continue
 			}
 			given := make(map[string]string, 4)
-			if t.match(p.in, subject, given, depth) {
+			if t.match(p.in, subject, given, depth, wide) {
 				return p.out.fill(t, given), true
 			}
 		}
@@ -185,28 +198,28 @@ func (t *Translator) whole(text string, depth int) (string, bool) {
 }
 
 // match fits a text to a phrase, and notes what stands for its placeholders.
-func (t *Translator) match(f form, text string, given map[string]string, depth int) bool {
+func (t *Translator) match(f form, text string, given map[string]string, depth int, wide bool) bool {
 	if len(f) == 0 {
 		return text == ""
 	}
 	p := f[0]
 	if p.kind == 0 {
 		rest, ok := strings.CutPrefix(text, p.text)
-		return ok && t.match(f[1:], rest, given, depth)
+		return ok && t.match(f[1:], rest, given, depth, wide)
 	}
 	switch p.kind {
 	case 'n':
-		return t.matchForm(f, text, given, depth, len(numberForm.FindString(text)))
+		return t.matchForm(f, text, given, depth, wide, len(numberForm.FindString(text)))
 	case 'd':
-		return t.matchForm(f, text, given, depth, length(durationForm, text))
+		return t.matchForm(f, text, given, depth, wide, length(durationForm, text))
 	case 'b':
-		return t.matchForm(f, text, given, depth, length(sizeForm, text))
+		return t.matchForm(f, text, given, depth, wide, length(sizeForm, text))
 	case 't':
 		n := timeLength(text)
 		if n == 0 {
 			n = length(isoForm, text)
 		}
-		return t.matchForm(f, text, given, depth, n)
+		return t.matchForm(f, text, given, depth, wide, n)
 	}
 	for n := 1; n <= len(text); n++ {
 		if len(f) > 1 {
@@ -218,19 +231,21 @@ func (t *Translator) match(f form, text string, given map[string]string, depth i
 		} else {
 			n = len(text)
 		}
-		if !t.match(f[1:], text[n:], given, depth) {
+		if !t.match(f[1:], text[n:], given, depth, wide) {
 			continue
 		}
 		value := text[:n]
+		out, ok := "", false
 		if p.kind == 'w' {
-			out, ok := t.phrase(value, depth+1)
-			if !ok {
-				out = foreign(value)
-			}
-			given[p.name] = out
-			return true
+			out, ok = t.phrase(value, depth+1)
 		}
-		given[p.name] = foreign(value)
+		if !ok {
+			if !wide && strings.Contains(value, ". ") {
+				return false
+			}
+			out = foreign(value)
+		}
+		given[p.name] = out
 		return true
 	}
 	return false
@@ -239,8 +254,8 @@ func (t *Translator) match(f form, text string, given map[string]string, depth i
 func length(re *regexp.Regexp, text string) int { return len(re.FindString(text)) }
 
 // matchForm takes n bytes of text for the placeholder that f begins with.
-func (t *Translator) matchForm(f form, text string, given map[string]string, depth, n int) bool {
-	if n == 0 || !t.match(f[1:], text[n:], given, depth) {
+func (t *Translator) matchForm(f form, text string, given map[string]string, depth int, wide bool, n int) bool {
+	if n == 0 || !t.match(f[1:], text[n:], given, depth, wide) {
 		return false
 	}
 	given[f[0].name] = text[:n]
