@@ -89,7 +89,7 @@ func walkInArabic(d *desk, misses map[string]string, first ...string) (visited m
 	kinds := map[string]int{}
 	queue := append(slices.Clone(first),
 		"/admin", "/admin/tenants", "/admin/events", "/admin/imports", "/admin/lanes", "/admin/lanes/failed", "/admin/workers",
-		"/admin/account", "/admin/search?q=", "/admin/search?q=nothing-like-this", "/admin/nowhere", "/admin/events/" + uuid.NewString(),
+		"/admin/account", "/admin/search?q=", "/admin/search?q=nothing-like-this", "/admin/nowhere", "/admin/events/"+uuid.NewString(),
 		"/admin/tenants?q=nobody", "/admin/events?merchant=4", "/admin/events?merchant=x", "/admin/settings", "/admin/audit", "/admin/bulk",
 		"/admin/settings/keys", "/admin/settings/sessions", "/admin/account/second-factor", "/admin/account/passkeys/new",
 	)
