@@ -29,7 +29,7 @@ func TestGallery(t *testing.T) {
 				{"parts", "needs re-authorisation"},
 				{"lists", "No store yet"},
 				{"signin", "E-mail or password is not right."},
-				{"account", "Safari on an iPhone"},
+				{"account", "Safari · iPhone"},
 				{"failed", "This failed on our side"},
 				{"confirm", "Deliveries are kept and wait."},
 			} {
@@ -67,8 +67,8 @@ func galleryHandler(t *testing.T) http.Handler {
 			page = SignInPage(f, SignIn{Email: "operator@example.com", Error: "E-mail or password is not right."})
 		case "account":
 			page = AccountPage(f, Account{Email: f.Me, Sessions: []SessionRow{
-				{ID: "a", Agent: "Firefox on Linux", Address: "203.0.113.9", Since: ago(26 * time.Hour), Seen: ago(0), Current: true},
-				{ID: "b", Agent: "Safari on an iPhone", Address: "2001:db8::17", Since: ago(90 * time.Hour), Seen: ago(4 * time.Hour)},
+				{ID: "a", Browser: "Firefox · Linux", Agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", Address: "203.0.113.9", Since: ago(26 * time.Hour), Seen: ago(0), Current: true},
+				{ID: "b", Browser: "Safari · iPhone", Address: "2001:db8::17", Since: ago(90 * time.Hour), Seen: ago(4 * time.Hour)},
 			}})
 		case "failed":
 			page = Failed(f, ErrorView{

@@ -21,6 +21,7 @@ type Account struct {
 type SessionRow struct {
 	ID      string
 	Address string // where the session was begun or last used
+	Browser string // as people call it; empty where it did not say
 	Agent   string // the browser, in its own words
 	Since   Moment // signed in
 	Seen    Moment // last request, to a minute

@@ -33,7 +33,7 @@ func accountView(o Operator, sessions []store.Session, now time.Time, zone *time
 	v := templates.Account{Email: o.Email, Sessions: make([]templates.SessionRow, len(sessions))}
 	for i, one := range sessions {
 		v.Sessions[i] = templates.SessionRow{
-			ID: one.ID.String(), Address: one.Address, Agent: one.Agent,
+			ID: one.ID.String(), Address: one.Address, Browser: browserOf(one.Agent), Agent: one.Agent,
 			Since: templates.NewMoment(one.CreatedAt, now, zone), Seen: templates.NewMoment(one.SeenAt, now, zone),
 			Current: one.ID == o.Session,
 		}

@@ -65,7 +65,7 @@ func sessionLines(r *http.Request, list []store.Session) []templates.SessionLine
 		seen := at(one.SeenAt)
 		lines[i] = templates.SessionLine{
 			SessionRow: templates.SessionRow{
-				ID: one.ID.String(), Address: one.Address, Agent: one.Agent,
+				ID: one.ID.String(), Address: one.Address, Browser: browserOf(one.Agent), Agent: one.Agent,
 				Since: at(one.CreatedAt), Seen: seen, Current: one.ID == me.Session,
 			},
 			Email: one.Email, Role: string(one.Role), Href: sessionsHref(store.Operator{ID: one.OperatorID}),
