@@ -60,7 +60,7 @@ type BulkDraft struct {
 	Drop      string   // forgets it
 	Start     string   // the words of the button
 	Danger    bool
-	Resources []Choice // of an import
+	Scope     *ImportScope // of an import
 	Why       string
 	Word      string // what has to be typed; "": nothing
 	Typed     string

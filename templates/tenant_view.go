@@ -77,13 +77,18 @@ type TableRow struct{ Name, Rows, Size string }
 
 // ImportFormView asks what to import.
 type ImportFormView struct {
-	Head      TenantHead
-	Action    string
+	Head   TenantHead
+	Action string
+	Scope  ImportScope
+	Note   string
+	Back   string
+}
+
+// ImportScope is what an import reads.
+type ImportScope struct {
 	Resources []Choice
-	Since     string
-	Error     string
-	Note      string
-	Back      string
+	Since     string // a day, as 2026-01-31
+	Error     string // what is wrong with it
 }
 
 // Choice is a box to tick.

@@ -6,15 +6,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wosool/wosool/internal/salla"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenantdb"
 )
 
 // createdAscending keeps what comes in at the end of a list.
 const createdAscending = "created_at-asc"
-
-// riyadh is the zone that the source's dates are taken in.
-var riyadh = time.FixedZone("Asia/Riyadh", 3*60*60)
 
 // Start opens a run: a stream for each of its lists, with its first page. It makes
 // no call. A run whose tenant is suspended, or has no grant, waits.
@@ -65,7 +63,7 @@ func (im *Importer) firstStreams(ctx context.Context, run store.Run) ([]store.Ne
 		s := im.wholePass(resource, 1)
 		switch {
 		case resource == tenantdb.Orders && run.Since != nil:
-			s.FromDate = run.Since.In(riyadh).Format(time.DateOnly)
+			s.FromDate = run.Since.In(salla.Riyadh()).Format(time.DateOnly)
 		case run.Kind != store.RunManual && (resource == tenantdb.Orders || resource == tenantdb.Customers):
 			at, err := im.DB.WholePassAt(ctx, run.TenantID, resource)
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wosool/wosool/internal/salla"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenantdb"
 )
@@ -139,7 +140,7 @@ func stretchesOf(windows []reading) []tenantdb.Between {
 
 // riyadhDay gives the first instant of a day; zero for none.
 func riyadhDay(day string) time.Time {
-	t, err := time.ParseInLocation(time.DateOnly, day, riyadh)
+	t, err := time.ParseInLocation(time.DateOnly, day, salla.Riyadh())
 	if err != nil {
 		return time.Time{}
 	}

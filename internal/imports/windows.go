@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wosool/wosool/internal/salla"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenantdb"
 )
@@ -95,13 +96,13 @@ func (im *Importer) noteSettled(ctx context.Context, db *tenantdb.DB, w store.Pa
 func placed(orders []json.RawMessage) (oldest, newest time.Time) {
 	for _, raw := range orders {
 		if at := parse(raw).time("date"); at != nil {
-			oldest = at.In(riyadh)
+			oldest = at.In(salla.Riyadh())
 			break
 		}
 	}
 	for _, raw := range slices.Backward(orders) {
 		if at := parse(raw).time("date"); at != nil {
-			newest = at.In(riyadh)
+			newest = at.In(salla.Riyadh())
 			break
 		}
 	}

@@ -12,6 +12,9 @@ import (
 // riyadh is what a time without a zone means. Saudi Arabia has no summer time.
 var riyadh = time.FixedZone("Asia/Riyadh", 3*60*60)
 
+// Riyadh is the zone of Salla's days: those that lists are filtered by.
+func Riyadh() *time.Location { return riyadh }
+
 // The forms of a time in text, after a T and a trailing zone name are taken off.
 var (
 	zoned = []string{

@@ -102,7 +102,8 @@ const bulkColumns = `id, kind, act, arguments, filter, reason, actor, address, u
 
 // BulkArguments is what an act is told besides its subjects.
 type BulkArguments struct {
-	Resources []string `json:"resources,omitempty"` // of an import; none: all
+	Resources []string   `json:"resources,omitempty"` // of an import; none: all
+	Since     *time.Time `json:"since,omitempty"`     // of an import: only what was created since; nil: the whole history
 }
 
 // GivenUp tells whether the act's work failed for good before it came to its end.

@@ -14,14 +14,14 @@ import (
 
 // BulkStart is what starts a bulk act.
 type BulkStart struct {
-	Reason    string   // in words, for the audit of each item
-	Resources []string // of an import; none: everything
+	Reason    string // in words, for the audit of each item
+	Arguments BulkArguments
 }
 
 // StartBulk starts a bulk act that was chosen. One that was started already is
 // fault.Conflict; a resource that there is not is fault.Invalid.
 func (db *DB) StartBulk(ctx context.Context, id uuid.UUID, s BulkStart, by Actor) (tasks []Task, err error) {
-	for _, r := range s.Resources {
+	for _, r := range s.Arguments.Resources {
 		if !slices.Contains(tenant.Resources(), r) {
 			return nil, fault.New(fault.Invalid, "resources must be of %v", tenant.Resources())
 		}
@@ -29,7 +29,7 @@ func (db *DB) StartBulk(ctx context.Context, id uuid.UUID, s BulkStart, by Actor
 	return db.bulkAct(ctx, id, "started", "bulk.start", by, func(tx pgx.Tx, b Bulk) (*Task, error) {
 		var given BulkArguments
 		if b.Act == BulkImport {
-			given.Resources = s.Resources
+			given = s.Arguments
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE bulk_acts

@@ -237,8 +237,9 @@ func (b Bulk) doTenant(ctx context.Context, tx pgx.Tx, item BulkItem, out *bulkO
 		out.table = "tenants"
 		out.revived, err = revive(ctx, tx, out.table, []uuid.UUID{t.ID})
 	case BulkImport:
-		details["resources"] = b.Arguments.Resources
-		out.tasks, err = openRun(ctx, tx, t.ID, RunManual, b.Arguments.Resources, nil)
+		given := b.Arguments
+		details["resources"], details["since"] = given.Resources, given.Since
+		out.tasks, err = openRun(ctx, tx, t.ID, RunManual, given.Resources, given.Since)
 	case BulkSuspend:
 		out.tasks, err = suspendTenant(ctx, tx, t.ID, tenant.ByOperator)
 	case BulkResume:

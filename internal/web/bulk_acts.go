@@ -18,13 +18,14 @@ import (
 // bulkTry is what somebody sent to start a bulk act, to be shown again where it was
 // refused.
 type bulkTry struct {
-	why, typed           string
-	resources            []string
-	whyError, typedError string
+	why, typed, since string
+	given             store.BulkArguments
+
+	whyError, typedError, sinceError string
 }
 
 // refused tells whether the act may not start like this.
-func (t bulkTry) refused() bool { return t.whyError != "" || t.typedError != "" }
+func (t bulkTry) refused() bool { return t.whyError != "" || t.typedError != "" || t.sinceError != "" }
 
 // readBulkTry reads the form that starts b, and what is wrong with it.
 func readBulkTry(r *http.Request, b store.Bulk) (bulkTry, error) {
@@ -33,7 +34,11 @@ func readBulkTry(r *http.Request, b store.Bulk) (bulkTry, error) {
 	}
 	t := bulkTry{
 		why:   strings.Join(strings.Fields(strings.ToValidUTF8(strings.ReplaceAll(r.PostForm.Get("why"), "\x00", ""), "")), " "),
-		typed: strings.TrimSpace(r.PostForm.Get("confirm")), resources: r.PostForm["resources"],
+		typed: strings.TrimSpace(r.PostForm.Get("confirm")), since: r.PostForm.Get("since"),
+	}
+	t.given.Resources = r.PostForm["resources"]
+	if t.given.Since, t.sinceError = readSince(r); t.sinceError != "" {
+		t.sinceError += " Nothing was started."
 	}
 	if n := utf8.RuneCountInString(t.why); n < 3 || n > 500 {
 		t.whyError = "Say why, in 3 to 500 letters: nothing was started."
@@ -41,7 +46,7 @@ func readBulkTry(r *http.Request, b store.Bulk) (bulkTry, error) {
 	if word := bulkWord(b); word != "" && digitsOf(t.typed) != digitsOf(word) {
 		t.typedError = "That is not how many are chosen: nothing was started."
 	}
-	for _, resource := range t.resources {
+	for _, resource := range t.given.Resources {
 		if !slices.Contains(tenant.Resources(), resource) {
 			return t, invalid("resources", "resources must be of those that the form lists")
 		}
@@ -87,7 +92,7 @@ func (s *Server) startBulk(w http.ResponseWriter, r *http.Request) error {
 	if try.refused() && b.Status == store.BulkReady {
 		return s.showBulk(w, r, http.StatusUnprocessableEntity, b, try)
 	}
-	todo, err := s.DB.StartBulk(r.Context(), b.ID, store.BulkStart{Reason: try.why, Resources: try.resources}, operatorActor(r.Context()))
+	todo, err := s.DB.StartBulk(r.Context(), b.ID, store.BulkStart{Reason: try.why, Arguments: try.given}, operatorActor(r.Context()))
 	return s.actedAt(w, r, bulkHref(b.ID), todo, err, "Started: it goes through them by itself, also when you leave this page.")
 }
 

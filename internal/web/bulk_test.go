@@ -191,10 +191,19 @@ func TestBulkUndoFromThePage(t *testing.T) {
 	if !strings.Contains(words(draft.Find(".bullets")), "It can't be undone") || draft.Find(`form#start [name="resources"]`).Length() != 5 {
 		t.Errorf("an import says %s", words(draft.Find("main")))
 	}
-	d.post(path+"/start", url.Values{"why": {"their carts"}, "resources": {"carts"}})
+	late := d.post(path+"/start", url.Values{"why": {"their carts"}, "resources": {"carts"}, "since": {"2999-01-01"}})
+	if form := parsed(t, late.Body).Find("form#start"); late.Code != http.StatusUnprocessableEntity ||
+		!strings.Contains(words(form.Find("#mistake")), "Nothing was started") || form.Find(`[name="since"]`).AttrOr("value", "") != "2999-01-01" ||
+		form.Find(`[value="carts"][checked]`).Length() != 1 {
+		t.Errorf("from a day to come: status %d, %s", late.Code, words(form))
+	}
+	d.post(path+"/start", url.Values{"why": {"their carts"}, "resources": {"carts", "orders"}, "since": {"2026-01-31"}})
 	d.work()
-	if got := one[string](d.site, `SELECT array_to_string(resources, ',') FROM runs WHERE tenant_id = $1`, other); got != "carts" {
+	if got := one[string](d.site, `SELECT resources::text || ' ' || (since AT TIME ZONE 'Asia/Riyadh') FROM runs WHERE tenant_id = $1`, other); got != "{carts,orders} 2026-01-31 00:00:00" {
 		t.Errorf("%s is imported", got)
+	}
+	if got := words(d.page(http.StatusOK, path).Find("#state")); !strings.Contains(got, "Orders since 31 Jan 2026") {
+		t.Errorf("the act says %s", got)
 	}
 	if got := words(d.page(http.StatusOK, path).Find("#state")); !strings.Contains(got, "It can't be undone") {
 		t.Errorf("the end says %s", got)

@@ -1,11 +1,9 @@
 package web
 
 import (
-	"slices"
 	"time"
 
 	"github.com/wosool/wosool/internal/store"
-	"github.com/wosool/wosool/internal/tenant"
 	"github.com/wosool/wosool/templates"
 )
 
@@ -60,11 +58,8 @@ func bulkDraft(b store.Bulk, verdicts []store.BulkVerdict, try bulkTry) *templat
 		d.Would = append(d.Would, bulkWould(b, v))
 	}
 	if b.Act == store.BulkImport {
-		for _, resource := range tenant.Resources() {
-			d.Resources = append(d.Resources, templates.Choice{
-				Name: resource, Label: resourceWords(resource), On: slices.Contains(try.resources, resource),
-			})
-		}
+		scope := importScopeOf(try.given.Resources, try.since, try.sinceError)
+		d.Scope = &scope
 	}
 	return d
 }
@@ -166,6 +161,9 @@ func bulkFacts(b store.Bulk, at func(time.Time) templates.Moment) []templates.Fa
 			words[i] = resourceWords(resource)
 		}
 		list = append(list, templates.Fact{Label: "Reads", Value: joined(words...)})
+	}
+	if since := b.Arguments.Since; since != nil {
+		list = append(list, templates.Fact{Label: "Orders since", Value: dayAtSalla(*since)})
 	}
 	if b.UndoOf != nil {
 		list = append(list, templates.Fact{Label: "Takes back", Value: "the bulk act before", Href: bulkHref(*b.UndoOf)})

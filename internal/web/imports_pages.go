@@ -10,6 +10,7 @@ import (
 	"github.com/a-h/templ"
 	"github.com/google/uuid"
 
+	"github.com/wosool/wosool/internal/salla"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenant"
 	"github.com/wosool/wosool/templates"
@@ -269,10 +270,13 @@ func importScope(run store.Run) string {
 		parts = append(parts, resourceWords(strings.Join(run.Resources, ", ")))
 	}
 	if run.Since != nil {
-		parts = append(parts, "since "+run.Since.UTC().Format("2 Jan 2006"))
+		parts = append(parts, "since "+dayAtSalla(*run.Since))
 	}
 	return strings.Join(parts, ", ")
 }
+
+// dayAtSalla is the day from which a list is read.
+func dayAtSalla(since time.Time) string { return since.In(salla.Riyadh()).Format("2 Jan 2006") }
 
 // ofItself is a reason where it stands beside its resource, which it begins with.
 func ofItself(resource, reason string) string { return strings.TrimPrefix(reason, resource+": ") }

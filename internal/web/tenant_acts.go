@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wosool/wosool/internal/fault"
+	"github.com/wosool/wosool/internal/salla"
 	"github.com/wosool/wosool/internal/store"
 	"github.com/wosool/wosool/internal/tenant"
 	"github.com/wosool/wosool/templates"
@@ -119,7 +120,7 @@ func (s *Server) importForm(w http.ResponseWriter, r *http.Request) error {
 			chosen = like.Resources
 		}
 		if like.Since != nil {
-			since = like.Since.In(zoneOf(r)).Format(time.DateOnly)
+			since = like.Since.In(salla.Riyadh()).Format(time.DateOnly)
 		}
 	}
 	return s.importPage(w, r, http.StatusOK, chosen, since, "")
@@ -132,16 +133,36 @@ func (s *Server) importPage(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	path := tenantHref(x.tenant.ID)
 	v := templates.ImportFormView{
-		Head: x.head("", moments(r)), Action: path + "/import", Back: path, Since: since, Error: mistake,
+		Head: x.head("", moments(r)), Action: path + "/import", Back: path, Scope: importScopeOf(chosen, since, mistake),
 		Note: "Reads the store's lists again and stores what is new or changed; what is the same stays as it is. " +
 			"While another import is open it is queued behind that one.",
 	}
+	return s.render(w, r, status, templates.TenantImport(s.frame(r, x.tenant.Name+": import", "tenants"), v))
+}
+
+// importScopeOf is what a form asks about what to import.
+func importScopeOf(chosen []string, since, mistake string) templates.ImportScope {
+	v := templates.ImportScope{Since: since, Error: mistake}
 	for _, resource := range tenant.Resources() {
 		v.Resources = append(v.Resources, templates.Choice{
 			Name: resource, Label: resourceWords(resource), On: slices.Contains(chosen, resource),
 		})
 	}
-	return s.render(w, r, status, templates.TenantImport(s.frame(r, x.tenant.Name+": import", "tenants"), v))
+	return v
+}
+
+// readSince reads the day at Salla from which orders are imported; mistake says what is
+// wrong with it.
+func readSince(r *http.Request) (since *time.Time, mistake string) {
+	given := r.PostFormValue("since")
+	if given == "" {
+		return nil, ""
+	}
+	day, err := time.ParseInLocation(time.DateOnly, given, salla.Riyadh())
+	if err != nil || day.After(time.Now()) {
+		return nil, "The day must be one that has been, such as 2026-01-31."
+	}
+	return &day, ""
 }
 
 func (s *Server) importTenantAct(w http.ResponseWriter, r *http.Request) error {
@@ -153,13 +174,9 @@ func (s *Server) importTenantAct(w http.ResponseWriter, r *http.Request) error {
 		return malformed("", "the form can't be read")
 	}
 	resources, given := r.PostForm["resources"], r.PostFormValue("since")
-	var since *time.Time
-	if given != "" {
-		day, err := time.ParseInLocation(time.DateOnly, given, zoneOf(r))
-		if err != nil || day.After(time.Now()) {
-			return s.importPage(w, r, http.StatusUnprocessableEntity, resources, given, "The day must be one that has been, such as 2026-01-31.")
-		}
-		since = &day
+	since, mistake := readSince(r)
+	if mistake != "" {
+		return s.importPage(w, r, http.StatusUnprocessableEntity, resources, given, mistake)
 	}
 	_, todo, err := s.DB.ImportTenant(r.Context(), id, resources, since, operatorActor(r.Context()))
 	if errors.Is(err, fault.Invalid) {

@@ -157,8 +157,11 @@ func TestImportByHand(t *testing.T) {
 	if !strings.HasPrefix(got, "The import begins within seconds") {
 		t.Errorf("it says %q", got)
 	}
-	if got := one[string](d.site, `SELECT kind || ' ' || resources::text || ' ' || since::date FROM runs`); got != "manual {orders,carts} 2026-01-31" {
+	if got := one[string](d.site, `SELECT kind || ' ' || resources::text || ' ' || (since AT TIME ZONE 'Asia/Riyadh') FROM runs`); got != "manual {orders,carts} 2026-01-31 00:00:00" {
 		t.Errorf("the run is %s", got)
+	}
+	if got := words(d.page(http.StatusOK, importsPath).Find("#imports")); !strings.Contains(got, "since 31 Jan 2026") {
+		t.Errorf("the list says %q", got)
 	}
 	if got := d.after(d.post(path, nil)); got == "" {
 		t.Error("a second import is not queued behind the first")
