@@ -22,6 +22,13 @@ type ProofView struct {
 	Error string // why the last proof was refused
 }
 
+// ChangePassword is the page on which an operator changes their own password.
+type ChangePassword struct {
+	ProofView
+	Action string
+	Least  int // characters of a password
+}
+
 // MakePasskey is the page on which the browser makes a passkey.
 type MakePasskey struct {
 	Options string // for navigator.credentials.create

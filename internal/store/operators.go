@@ -174,6 +174,28 @@ func (db *DB) ResetPassword(ctx context.Context, email, password string, by Acto
 	})
 }
 
+// ChangePassword keeps the hash of a password that an operator chose, where the one of
+// the attempt is still theirs, and ends their sessions but one. It returns
+// fault.Conflict where the password was changed meanwhile.
+func (db *DB) ChangePassword(ctx context.Context, a Attempt, session uuid.UUID, hash string, by Actor) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE operators
+			SET password = $3, password_at = now()
+			WHERE id = $1 AND password = $2`, a.Operator, a.Password, hash)
+		if err != nil {
+			return fmt.Errorf("change a password: %w", err)
+		}
+		if tag.RowsAffected() == 0 {
+			return fault.New(fault.Conflict, "the password was changed at this very moment: sign in with the new one")
+		}
+		if tag, err = tx.Exec(ctx, `DELETE FROM sessions WHERE operator_id = $1 AND id <> $2`, a.Operator, session); err != nil {
+			return fmt.Errorf("end the other sessions: %w", err)
+		}
+		return noteOperator(ctx, tx, by, "operator.change_password", by.Name, map[string]any{"sessions": tag.RowsAffected()})
+	})
+}
+
 // RemoveOperator removes an operator and ends their sessions. It returns
 // fault.NotFound where there is no such operator, and fault.Conflict where it is
 // the last admin.

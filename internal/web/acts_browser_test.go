@@ -24,6 +24,8 @@ func notOffered(pattern string) string {
 		return "it needs a code of an app"
 	case strings.HasPrefix(pattern, "/admin/account/passkeys"):
 		return "it needs an authenticator: TestPasskeysInABrowser has one"
+	case pattern == "/admin/account/password":
+		return "it needs a password: TestSettingsInABrowser types one"
 	case strings.HasPrefix(pattern, "/admin/bulk/{id}/"):
 		return "what it offers depends on how far the workers are"
 	case strings.HasPrefix(pattern, "/admin/imports/{id}/re"):

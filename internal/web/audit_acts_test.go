@@ -101,16 +101,16 @@ func consoleActs() map[string]consoleAct {
 			return x.post("/admin/account/second-factor/off", url.Values{"code": {code}})
 		}, false},
 		"/admin/account/passkeys": {"passkey.add", func(x *shelf) answer {
-			hash, err := light().Hash(x.t.Context(), secret)
-			if err != nil {
-				x.t.Fatal(err)
-			}
-			x.exec(`UPDATE operators SET password = $1 WHERE id = $2`, hash, x.me())
+			x.knows(secret)
 			return makePasskey(x.t, x.post, passkeytest.New(x.t, "https://example.com", "example.com"), url.Values{"password": {secret}})
 		}, false},
 		"/admin/account/passkeys/{id}/remove": {"passkey.remove", func(x *shelf) answer {
 			id := one[uuid.UUID](x.site, `SELECT id FROM passkeys LIMIT 1`)
 			return x.post("/admin/account/passkeys/"+id.String()+"/remove", nil)
+		}, false},
+		"/admin/account/password": {"operator.change_password", func(x *shelf) answer {
+			x.knows(secret)
+			return x.post("/admin/account/password", url.Values{"password": {secret}, "new": {"another password"}, "again": {"another password"}})
 		}, false},
 		"/admin/settings/operators": {"operator.add", func(x *shelf) answer {
 			return x.post("/admin/settings/operators", url.Values{"email": {"new@wosool.example"}, "role": {"viewer"}})
@@ -226,6 +226,16 @@ func actsInOrder() []string {
 	}
 	slices.Sort(rest)
 	return append(first, rest...)
+}
+
+// knows gives the desk's operator a password.
+func (d *desk) knows(text string) {
+	d.t.Helper()
+	hash, err := light().Hash(d.t.Context(), text)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.exec(`UPDATE operators SET password = $1 WHERE id = $2`, hash, d.me())
 }
 
 // me is the desk's operator.

@@ -25,7 +25,7 @@ func auditWords(act string) string {
 		"task.run": "ran a task", "task.archive": "archived a task", "task.delete": "deleted a task", "task.cancel": "cancelled a task",
 		"tasks.run": "ran tasks", "tasks.archive": "archived tasks", "tasks.delete": "deleted tasks", "tasks.cancel": "cancelled tasks",
 		"operator.add": "added an operator", "operator.remove": "removed an operator", "operator.role": "changed a role",
-		"operator.reset_password": "reset a password", "operator.reset_second_factor": "reset a second factor",
+		"operator.change_password": "changed their password", "operator.reset_password": "reset a password", "operator.reset_second_factor": "reset a second factor",
 		"operator.sign_in": "signed in", "operator.sign_in_failed": "failed to sign in", "operator.sign_out": "signed out",
 		"operator.sign_out_everywhere": "signed an operator out everywhere",
 		"session.end":                  "ended a session", "session.end_others": "ended their other sessions", "session.revoke": "ended somebody's session",

@@ -92,23 +92,9 @@ func (in *signIn) newPasskey(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	a, wait, err := in.DB.BeginProof(r.Context(), operatorOf(r.Context()).ID, networkOf(r.Context()))
-	if err != nil {
+	_, ok, err := in.prove(w, r, func(status int, mistake string) error { return in.proofPage(w, r, status, mistake) })
+	if err != nil || !ok {
 		return err
-	}
-	if wait > 0 {
-		return in.proofPage(w, r, http.StatusTooManyRequests, in.tooMany(w, r, wait))
-	}
-	ok, err := in.proved(r, a)
-	if errors.Is(err, fault.Unavailable) {
-		return in.proofPage(w, r, http.StatusServiceUnavailable, tooBusy(w))
-	}
-	if err != nil {
-		return err
-	}
-	if !ok {
-		in.Log.WarnContext(r.Context(), "a wrong password or code", "operator", operatorID(a), "address", address(r.Context()))
-		return in.proofPage(w, r, http.StatusUnprocessableEntity, "The password or the code is not right, or the code was used already. Nothing was made.")
 	}
 	holder, err := in.holder(r.Context())
 	if err != nil {
@@ -119,23 +105,6 @@ func (in *signIn) newPasskey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return in.makePage(w, r, http.StatusOK, offer, templates.MakePasskey{Name: "My passkey"})
-}
-
-// proved tells whether the form has the password of an attempt's operator and, where
-// they have a second factor, a code that is good now, which it takes.
-func (in *signIn) proved(r *http.Request, a store.Attempt) (bool, error) {
-	_, same, err := in.compare(r.Context(), a, r.PostFormValue("password"))
-	if err != nil || !same {
-		return false, err
-	}
-	if a.Second == nil {
-		return in.DB.ProveAgain(r.Context(), a, nil)
-	}
-	shown, ok, err := in.checkCode(a, r.PostFormValue("code"))
-	if err != nil || !ok {
-		return false, err
-	}
-	return in.DB.ProveAgain(r.Context(), a, &shown)
 }
 
 // holder is who is signed in, with their passkeys. One that no key opens is left out.

@@ -63,7 +63,7 @@ func leastRoles() map[string][]string {
 			"GET /admin/queues", "HEAD /admin/queues", "GET /admin/queues/*", "HEAD /admin/queues/*",
 			"GET /admin/audit", "GET /admin/audit/live", "GET /admin/audit/export.csv", "GET /admin/audit/export.json", "GET /admin/audit/{id}",
 			"GET /admin/tenants/{id}/notes",
-			"GET /admin/account", "POST /admin/account/sessions/{id}/revoke", "POST /admin/account/sessions/revoke-others",
+			"GET /admin/account", "GET /admin/account/password", "POST /admin/account/password", "POST /admin/account/sessions/{id}/revoke", "POST /admin/account/sessions/revoke-others",
 			"GET /admin/account/second-factor", "POST /admin/account/second-factor",
 			"GET /admin/account/second-factor/off", "POST /admin/account/second-factor/off",
 			"POST /admin/account/passkeys", "GET /admin/account/passkeys/new", "POST /admin/account/passkeys/new",

@@ -13,8 +13,9 @@ import (
 	"github.com/wosool/wosool/internal/store"
 )
 
-// The settings in a real browser, by hand: somebody is added, made more, removed;
-// nothing is wider than the window, in both themes.
+// The settings in a real browser, by hand: somebody is added, made more, removed, and
+// who does it changes their own password; nothing is wider than the window, in both
+// themes.
 func TestSettingsInABrowser(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -55,5 +56,16 @@ func TestSettingsInABrowser(t *testing.T) {
 	dbtest.Eventually(t, 10*time.Second, "she is gone", func() bool {
 		return one[int](d.site, `SELECT count(*) FROM operators WHERE id = $1`, dana) == 0
 	})
+
+	d.knows(secret)
+	tab.Go(server.URL+accountPath, "Second factor")
+	tab.Press("Change it…")
+	tab.Shows("Everywhere else you are signed out")
+	tab.Shoot("account-password")
+	tab.Fill("password", secret)
+	tab.Fill("new", "another long password")
+	tab.Fill("again", "another long password")
+	tab.Press("Change it")
+	tab.Shows("The password is changed")
 	tab.Clean(server.URL)
 }

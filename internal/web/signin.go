@@ -55,6 +55,8 @@ func (s *Server) accountRoutes(r chi.Router) {
 			r.Post("/account/sessions/revoke-others", s.handle(s.revokeOthers))
 			s.secondFactorRoutes(r)
 			in.passkeyRoutes(r)
+			r.Get("/account/password", in.handle(in.askPassword))
+			r.Post("/account/password", in.handle(in.changePassword))
 		})
 	})
 }
