@@ -140,7 +140,8 @@ func FuzzHTML(f *testing.F) {
 		if err := tr.HTML(&b, []byte(page)); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := strings.Count(b.String(), "<"), strings.Count(page, "<"); got < want {
+		// In a text or a value it may have become &lt;.
+		if got, want := strings.Count(b.String(), "<")+strings.Count(b.String(), "&lt;"), strings.Count(page, "<"); got < want {
 			t.Errorf("%d of %d tags came through: %q", got, want, b.String())
 		}
 	})
