@@ -27,7 +27,7 @@ up: ## the compose file's services, built anew (docs/compose.md; ARGS="-d --scal
 
 .PHONY: test
 test: generated lint compiler browser ## all that CI runs: generated code, linters, tests with the race detector
-	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -vet=off -ldflags=-w -shuffle=on -count=1 -timeout=20m $(ARGS) ./...
+	@exec $(services) --fast -- $(tool) gotestsum --format=pkgname -- -race -vet=off -ldflags=-w -shuffle=on -count=1 -timeout=40m $(ARGS) ./...
 
 .PHONY: faults
 faults: compiler ## kills, outages and misbehaving vendors against whole systems (part of test)
