@@ -55,6 +55,7 @@ func TestText(t *testing.T) {
 		// may look like two of them.
 		"Not ready: setting it up failed. no room at db:5432. Retry goes on with the first step that is not done.": "غير جاهز: فشل الإعداد. \u2068no room at db:5432.\u2069 إعادة المحاولة تتابع من أول خطوة لم تتم.",
 		"Suspend St. Mary Shop?": "إيقاف \u2068St. Mary Shop\u2069 مؤقتًا؟",
+		"Salla for the store 7 has not answered since 12:00:00 (HTTP 500). Other stores go on; this one's work waits and goes on by itself. If it stays, ask Salla.": "لا رد من سلة للمتجر \u20687\u2069 منذ ١٢:٠٠:٠٠ (\u2068HTTP 500\u2069). المتاجر الأخرى مستمرة؛ وعمل هذا المتجر ينتظر ثم يُستأنف تلقائيًا. إن استمر الأمر فاسأل سلة.",
 		// Two sentences are one phrase, behind another with something in it.
 		"orders: Salla counts 12, here are 9 stored and 1 rejected. Everything else is stored. Import again compares it once more.": "الطلبات: تعدّ سلة ١٢، وهنا ٩ مخزَّنة و١ مرفوضة. كل ما عدا ذلك مخزَّن. الاستيراد مجددًا يقارنه مرة أخرى.",
 		"Suspend متجر النخيل?":                                               "إيقاف متجر النخيل مؤقتًا؟",

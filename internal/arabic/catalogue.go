@@ -88,6 +88,9 @@ func (t *Translator) add(english string, out form) error {
 	}
 	in[0].text = fold(in[0].text)
 	p := pattern{in: in, out: out}
+	if slices.ContainsFunc(t.patterns[p.class()], func(other pattern) bool { return slices.Equal(other.in, in) }) {
+		return fmt.Errorf("%q is there twice", english)
+	}
 	for _, x := range in {
 		p.fixed += len(x.text)
 		if len(x.text) > len(p.mark) {
