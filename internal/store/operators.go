@@ -189,10 +189,11 @@ func (db *DB) ChangePassword(ctx context.Context, a Attempt, session uuid.UUID, 
 		if tag.RowsAffected() == 0 {
 			return fault.New(fault.Conflict, "the password was changed at this very moment: sign in with the new one")
 		}
-		if tag, err = tx.Exec(ctx, `DELETE FROM sessions WHERE operator_id = $1 AND id <> $2`, a.Operator, session); err != nil {
-			return fmt.Errorf("end the other sessions: %w", err)
+		ended, err := endOthers(ctx, tx, a.Operator, session)
+		if err != nil {
+			return err
 		}
-		return noteOperator(ctx, tx, by, "operator.change_password", by.Name, map[string]any{"sessions": tag.RowsAffected()})
+		return noteOperator(ctx, tx, by, "operator.change_password", by.Name, map[string]any{"sessions": ended})
 	})
 }
 

@@ -201,15 +201,21 @@ func (db *DB) RevokeSession(ctx context.Context, id uuid.UUID, by Actor) (Sessio
 // many there were.
 func (db *DB) EndOtherSessions(ctx context.Context, operator, except uuid.UUID, by Actor) (int, error) {
 	ended := 0
-	err := db.inTx(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `
-			DELETE FROM sessions
-			WHERE operator_id = $1 AND id <> $2`, operator, except)
-		if err != nil {
-			return fmt.Errorf("end the other sessions: %w", err)
+	err := db.inTx(ctx, func(tx pgx.Tx) (err error) {
+		if ended, err = endOthers(ctx, tx, operator, except); err != nil {
+			return err
 		}
-		ended = int(tag.RowsAffected())
 		return noteOperator(ctx, tx, by, "session.end_others", by.Name, map[string]any{"sessions": ended})
 	})
 	return ended, err
+}
+
+func endOthers(ctx context.Context, q querier, operator, except uuid.UUID) (int, error) {
+	tag, err := q.Exec(ctx, `
+		DELETE FROM sessions
+		WHERE operator_id = $1 AND id <> $2`, operator, except)
+	if err != nil {
+		return 0, fmt.Errorf("end the other sessions: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
 }
