@@ -15,20 +15,6 @@ type PasskeyRow struct {
 	RemoveAt string
 }
 
-// ProofView is the page that asks again for what the sign-in asks for.
-type ProofView struct {
-	Email string
-	Code  bool   // there is a second factor
-	Error string // why the last proof was refused
-}
-
-// ChangePassword is the page on which an operator changes their own password.
-type ChangePassword struct {
-	ProofView
-	Action string
-	Least  int // characters of a password
-}
-
 // MakePasskey is the page on which the browser makes a passkey.
 type MakePasskey struct {
 	Options string // for navigator.credentials.create

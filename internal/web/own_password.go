@@ -10,22 +10,17 @@ import (
 	"github.com/wosool/wosool/templates"
 )
 
-const ownPasswordPath = accountPath + "/password"
-
 // GET /admin/account/password: whoever was given a password makes it their own.
 func (in *signIn) askPassword(w http.ResponseWriter, r *http.Request) error {
 	return in.passwordPage(w, r, http.StatusOK, "")
 }
 
 func (in *signIn) passwordPage(w http.ResponseWriter, r *http.Request, status int, mistake string) error {
-	o := operatorOf(r.Context())
-	second, err := in.DB.SecondFactor(r.Context(), o.ID)
+	proof, err := in.proofView(r, mistake)
 	if err != nil {
 		return err
 	}
-	v := templates.ChangePassword{
-		ProofView: templates.ProofView{Email: o.Email, Code: second.On(), Error: mistake}, Action: ownPasswordPath, Least: password.MinLength,
-	}
+	v := templates.ChangePassword{ProofView: proof, Least: password.MinLength}
 	return in.render(w, r, status, templates.ChangePasswordPage(in.frame(r, "Password", ""), v))
 }
 

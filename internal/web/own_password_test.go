@@ -22,7 +22,7 @@ func TestPasswordIsChanged(t *testing.T) {
 	here.signIn()
 	there.signIn()
 	change := func(old, again string) answer {
-		return here.form(ownPasswordPath, url.Values{"password": {old}, "new": {chosen}, "again": {again}})
+		return here.form("/admin/account/password", url.Values{"password": {old}, "new": {chosen}, "again": {again}})
 	}
 	a := change(secret, chosen)
 	if a.Code != http.StatusSeeOther || a.Header.Get("Location") != accountPath {
@@ -48,16 +48,16 @@ func TestPasswordIsChanged(t *testing.T) {
 	}
 
 	hidden, _ := d.switchOn(here)
-	if pageOf(t, here.get(ownPasswordPath)).Find("input[name=code]").Length() != 1 {
+	if pageOf(t, here.get("/admin/account/password")).Find("input[name=code]").Length() != 1 {
 		t.Error("no code is asked for")
 	}
 	another := url.Values{"password": {chosen}, "new": {secret}, "again": {secret}}
-	if a := here.form(ownPasswordPath, another); a.Code != http.StatusUnprocessableEntity {
+	if a := here.form("/admin/account/password", another); a.Code != http.StatusUnprocessableEntity {
 		t.Errorf("without a code: %d", a.Code)
 	}
 	d.codesAnew()
 	another.Set("code", codeAt(t, hidden, 0))
-	if a := here.form(ownPasswordPath, another); a.Code != http.StatusSeeOther {
+	if a := here.form("/admin/account/password", another); a.Code != http.StatusSeeOther {
 		t.Errorf("with a code: %d %s", a.Code, saidBy(t, a))
 	}
 }
@@ -82,7 +82,7 @@ func TestPasswordIsNotChanged(t *testing.T) {
 		"differently": {url.Values{"password": {secret}, "new": {chosen}, "again": {chosen + "!"}}, "differently the second time"},
 		"the same":    {url.Values{"password": {secret}, "new": {secret}, "again": {secret}}, "is the old one"},
 	} {
-		a := here.form(ownPasswordPath, c.fields)
+		a := here.form("/admin/account/password", c.fields)
 		if got := words(parsed(t, a.Body).Find(".mistake")); a.Code != http.StatusUnprocessableEntity || !strings.Contains(got, c.says) || !strings.Contains(got, "Nothing was done") {
 			t.Errorf("%s: %d %q", name, a.Code, got)
 		}
@@ -98,7 +98,7 @@ func TestPasswordIsNotChanged(t *testing.T) {
 	}
 	slowed := false
 	for range 12 {
-		slowed = slowed || here.form(ownPasswordPath, url.Values{"password": {"wrong"}, "new": {chosen}, "again": {chosen}}).Code == http.StatusTooManyRequests
+		slowed = slowed || here.form("/admin/account/password", url.Values{"password": {"wrong"}, "new": {chosen}, "again": {chosen}}).Code == http.StatusTooManyRequests
 	}
 	if !slowed {
 		t.Error("passwords can be guessed without end")

@@ -74,11 +74,10 @@ func (in *signIn) askProof(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (in *signIn) proofPage(w http.ResponseWriter, r *http.Request, status int, mistake string) error {
-	second, err := in.DB.SecondFactor(r.Context(), operatorOf(r.Context()).ID)
+	v, err := in.proofView(r, mistake)
 	if err != nil {
 		return err
 	}
-	v := templates.ProofView{Email: operatorOf(r.Context()).Email, Code: second.On(), Error: mistake}
 	return in.render(w, r, status, templates.PasskeyProofPage(in.frame(r, "New passkey", ""), v))
 }
 

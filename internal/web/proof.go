@@ -6,7 +6,15 @@ import (
 
 	"github.com/wosool/wosool/internal/fault"
 	"github.com/wosool/wosool/internal/store"
+	"github.com/wosool/wosool/templates"
 )
+
+// proofView is what a form asks for that prove looks at.
+func (in *signIn) proofView(r *http.Request, mistake string) (templates.ProofView, error) {
+	o := operatorOf(r.Context())
+	second, err := in.DB.SecondFactor(r.Context(), o.ID)
+	return templates.ProofView{Email: o.Email, Code: second.On(), Error: mistake}, err
+}
 
 // prove has somebody who is signed in show again what the sign-in asks for, since a
 // console that was left open is not enough. ok tells whether the form shows it; where
